@@ -1,0 +1,115 @@
+//! Call numbers.
+
+/// Defines [`Call`] from one table of number, variant, name and argument count.
+macro_rules! calls {
+    ($($(#[$meta:meta])* $number:literal $variant:ident $name:literal $arguments:literal;)*) => {
+        /// A system call. The number goes in x8.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(u64)]
+        pub enum Call { $($(#[$meta])* $variant = $number,)* }
+
+        impl Call {
+            /// Every call, in the order of the numbers, which have no holes.
+            pub const ALL: &'static [Call] = &[$(Call::$variant),*];
+
+            /// Returns the call with this number.
+            #[must_use]
+            #[inline]
+            pub const fn from_number(number: u64) -> Option<Call> {
+                match number { $($number => Some(Call::$variant),)* _ => None }
+            }
+
+            /// Returns the call's name as documents and traces spell it.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Call::$variant => $name),* }
+            }
+
+            /// Returns how many argument registers the call reads.
+            #[must_use]
+            pub const fn arguments(self) -> usize {
+                match self { $(Call::$variant => $arguments),* }
+            }
+        }
+    };
+}
+
+calls! {
+    /// Does nothing: the cost of entering and leaving the kernel.
+    0 Null "null" 0;
+    /// `(buffer, length)`: writes bytes to the console. x1 = bytes written, also on error.
+    1 ConsoleWrite "console_write" 2;
+    /// `(status)`: ends the calling process. Does not return.
+    2 Exit "exit" 1;
+    /// Lets another runnable thread go first.
+    3 Yield "yield" 0;
+    /// x1 = nanoseconds since boot.
+    4 Clock "clock" 0;
+    /// `(process, out: Stat)`: exact counters of a process and of the system. Needs INSPECT.
+    5 Stat "stat" 2;
+    /// `(handle)`: gives a handle back.
+    6 HandleClose "handle_close" 1;
+    /// `(process, handle, rights)`: puts a copy of the caller's handle, with at most its rights,
+    /// into the process's table. x1 = the handle there. Needs TRANSFER, and MANAGE of the process.
+    7 HandleCopy "handle_copy" 3;
+    /// `(handle, out: ObjectInfo)`: what a memory object is. Needs INSPECT.
+    8 ObjectQuery "object_query" 2;
+    /// `(content, size, flags)`: makes a reference object whose page repeats `size` bytes.
+    /// x1 = handle with MAP, READ, TRANSFER and INSPECT.
+    9 RefpageCreate "refpage_create" 3;
+    /// `(byte, flags)`: makes a reference object of one repeated byte.
+    10 RefpageCreatePattern "refpage_create_pattern" 2;
+    /// `(tag, flags)`: makes a reference object of zeros under one allocation tag.
+    11 RefpageCreateTag "refpage_create_tag" 2;
+    /// `(length, flags)`: makes a memory object of `length` zero bytes that can be shared.
+    12 MemoryCreate "memory_create" 2;
+    /// `(process, object, address, length, options, offset)`: maps an object. x1 = address.
+    /// `options` is a [`crate::MapOptions`] word. Needs MANAGE of the process, MAP and READ of the
+    /// object, WRITE for a shared writable and EXECUTE for an executable mapping.
+    13 Map "map" 6;
+    /// `(process, address, length)`: removes every mapping, or part of one, in the range.
+    14 Unmap "unmap" 3;
+    /// `(process, address, length, protection)`: changes the protection of mapped pages.
+    15 Protect "protect" 4;
+    /// `(process, address, length, advice)`: see [`crate::Advice`].
+    16 Advise "advise" 4;
+    /// `(process, address, out: MappingInfo)`: the mapping at `address`, or the next above it.
+    17 Query "query" 3;
+    /// `(process, address, buffer, length)`: copies memory of a process into the caller's.
+    /// x1 = bytes copied, also on error. Needs INSPECT.
+    18 MemoryRead "memory_read" 4;
+    /// `(process, address, buffer, length)`: copies the caller's memory into a process's.
+    /// x1 = bytes copied, also on error. Needs MANAGE.
+    19 MemoryWrite "memory_write" 4;
+    /// Makes an empty process, the caller's child. x1 = handle with every right.
+    20 ProcessCreate "process_create" 0;
+    /// `(process, out: ExitReport)`: waits for the end of a process. Needs INSPECT.
+    21 ProcessWait "process_wait" 2;
+    /// `(process)`: ends a process with the reason [`crate::ExitKind::Killed`]. Needs MANAGE.
+    22 ProcessKill "process_kill" 1;
+    /// `(process)`: makes a stopped thread. x1 = handle with every right. Needs MANAGE.
+    23 ThreadCreate "thread_create" 1;
+    /// `(thread, out: Registers)`: reads a stopped thread's registers. Needs INSPECT.
+    24 ThreadReadRegisters "thread_read_registers" 2;
+    /// `(thread, in: Registers)`: writes a stopped thread's registers. Needs MANAGE.
+    25 ThreadWriteRegisters "thread_write_registers" 2;
+    /// `(thread)`: lets a stopped thread run. Needs MANAGE.
+    26 ThreadStart "thread_start" 1;
+    /// `(out: SystemInfo)`: what this machine is and what the kernel uses of it.
+    27 SystemQuery "system_query" 1;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Call;
+
+    #[test]
+    fn numbers_have_no_holes_and_convert_back() {
+        for (index, call) in Call::ALL.iter().enumerate() {
+            assert_eq!(*call as u64, index as u64);
+            assert_eq!(Call::from_number(index as u64), Some(*call));
+        }
+        assert_eq!(Call::from_number(Call::ALL.len() as u64), None);
+        assert_eq!(Call::from_number(u64::MAX), None);
+    }
+}

@@ -1,0 +1,50 @@
+//! What the kernel, user programs and the host tool agree on.
+//!
+//! Owns: call numbers, error numbers, flag bits, the records that cross the kernel boundary and
+//! the format of the boot archive. Refuses to know: how any of it is implemented. There is no
+//! `unsafe`, no dependency and no allocation here, so that all three sides build it as it is.
+//!
+//! Calling convention: `svc #0` with the call number in x8 and arguments in x0..x5; the kernel
+//! answers with a status in x0 (0 or an [`Error`] number) and a value in x1. Every other register
+//! is preserved.
+//!
+//! Every record that crosses the boundary is a fixed number of 64-bit words ([`words!`]), so that
+//! copying one needs no knowledge of its layout and no padding can leak kernel memory.
+#![no_std]
+#![forbid(unsafe_code)]
+
+#[macro_use]
+mod words;
+
+pub mod archive;
+mod call;
+mod error;
+mod exit;
+mod flags;
+mod handle;
+pub mod options;
+mod records;
+pub mod start;
+
+pub use call::Call;
+pub use error::{Errno, Error};
+pub use exit::{ExitKind, ExitReport, FaultAccess};
+pub use flags::{Advice, MapFlags, MapOptions, Policy, Protection, Rights};
+pub use handle::Handle;
+pub use records::{
+    Features, MappingInfo, ObjectInfo, ObjectKind, PageState, Registers, Stat, SystemInfo,
+};
+
+/// Bytes in a page (the 4 KiB translation granule).
+pub const PAGE_SIZE: u64 = 4096;
+/// Bytes that share one allocation tag (the tag granule).
+pub const TAG_GRANULE: u64 = 16;
+/// Bytes of tag storage that belong to one page: one four-bit tag a tag granule.
+pub const TAG_BYTES_PER_PAGE: u64 = PAGE_SIZE / TAG_GRANULE / 2;
+/// The lowest address that a mapping may cover: null and small offsets from it always fault.
+pub const USER_START: u64 = 0x1_0000;
+/// The first address above the user half that a mapping may not cover. The last 64 KiB below 2^48
+/// stay empty, so that no access that starts in a mapping runs out of the user half.
+pub const USER_END: u64 = (1 << 48) - 0x1_0000;
+/// Physical distance of the boot archive from the start of RAM.
+pub const ARCHIVE_OFFSET: u64 = 0x80_0000;

@@ -1,0 +1,232 @@
+//! Records that calls fill or read.
+
+words! {
+    /// Exact counters. The first group is the whole system's, the rest the process's own.
+    pub struct Stat {
+        /// Frames of RAM that the kernel manages.
+        total_frames,
+        /// Frames that nobody has: buddy allocator and all caches.
+        free_frames,
+        /// Reference objects alive, the kernel's own zero object not counted.
+        refpages_live,
+        /// Processes that are not yet reaped.
+        processes_live,
+        /// Bytes of kernel pool memory in use.
+        pool_bytes,
+        /// Frames that only this process maps, by its private leaves.
+        private_frames,
+        /// Frames of this process's translation tables.
+        pt_frames,
+        /// Mappings.
+        mappings,
+        /// Handles in the table.
+        handles,
+        /// Faults that mapped a shared frame read-only.
+        faults_read_map,
+        /// Faults that gave an untouched page a private frame.
+        faults_write_fresh,
+        /// Faults that replaced a shared frame by a private one.
+        faults_write_cow,
+        /// Faults that made the process's own frame writable again.
+        faults_write_upgrade,
+        /// Faults that mapped a frame of a shared object for its users to change.
+        faults_object,
+        /// Faults that found nothing to do.
+        faults_spurious,
+        /// Tag check faults.
+        faults_tag,
+        /// Faults that nothing could resolve, tag check faults not counted.
+        faults_denied,
+        /// Bytes of frames written by fills.
+        bytes_filled,
+        /// Bytes of frames written by copies, which read as many.
+        bytes_copied,
+        /// Bytes of tag storage written by fills and copies.
+        tag_bytes_written,
+        /// TLB maintenance instructions issued.
+        tlbi_count,
+        /// Bytes written while reference objects were made.
+        create_bytes_written,
+        /// Bytes of tag storage written while reference objects were made.
+        create_tag_bytes_written,
+        /// Frames charged to the process's account.
+        account_frames,
+        /// Kernel memory charged to the process's account, in bytes.
+        account_kernel_bytes,
+    }
+}
+
+impl Stat {
+    /// Returns the bytes that the kernel wrote to frames for faults: fills and copies.
+    #[must_use]
+    pub const fn kernel_bytes_written(&self) -> u64 {
+        self.bytes_filled + self.bytes_copied
+    }
+}
+
+words! {
+    /// The machine as the kernel found it at boot.
+    pub struct SystemInfo {
+        /// Bits of [`Features`].
+        features,
+        /// CPUs that the device tree names.
+        cpus,
+        /// Bytes of RAM.
+        ram_bytes,
+        /// Bytes that `DC ZVA` and `DC GZVA` write (DCZID_EL0), 0 where they are prohibited.
+        zero_block_bytes,
+        /// Bytes whose tags `LDGM` and `STGM` move (GMID_EL1), 0 without tags.
+        tag_block_bytes,
+        /// Bits of an address space identifier.
+        asid_bits,
+        /// Bytes of the kernel image in memory.
+        kernel_bytes,
+    }
+}
+
+/// Bits of [`SystemInfo::features`].
+pub struct Features;
+
+impl Features {
+    /// Allocation tags are kept and checked synchronously (FEAT_MTE2).
+    pub const TAGS: u64 = 1 << 0;
+    /// The CPU has asymmetric tag checking (FEAT_MTE3).
+    pub const ASYMMETRIC_TAGS: u64 = 1 << 1;
+    /// The CPU has memory copy and set instructions (FEAT_MOPS).
+    pub const MOPS: u64 = 1 << 2;
+    /// Memory copy and set instructions are in use, in the kernel and for user programs.
+    pub const MOPS_IN_USE: u64 = 1 << 3;
+    /// The event counter PMEVCNTR0_EL0 counts retired instructions and can be read by programs.
+    pub const INSTRUCTION_COUNTER: u64 = 1 << 4;
+    /// Fills take their fallback loops although the CPU would not need it.
+    pub const PLAIN_FILLS: u64 = 1 << 5;
+}
+
+/// What kind of memory object a handle names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u64)]
+pub enum ObjectKind {
+    /// Reference object of arbitrary content, filled by copying.
+    Bytes = 0,
+    /// Reference object of one repeated byte.
+    Pattern = 1,
+    /// Reference object of zeros under one tag (tag 0: like anonymous memory).
+    Tagged = 2,
+    /// Memory object of its own frames.
+    Memory = 3,
+    /// Memory object of frames that exist since boot, such as the archive.
+    Fixed = 4,
+}
+
+impl ObjectKind {
+    /// Returns the kind with this number.
+    #[must_use]
+    pub const fn from_number(number: u64) -> Option<ObjectKind> {
+        match number {
+            0 => Some(ObjectKind::Bytes),
+            1 => Some(ObjectKind::Pattern),
+            2 => Some(ObjectKind::Tagged),
+            3 => Some(ObjectKind::Memory),
+            4 => Some(ObjectKind::Fixed),
+            _ => None,
+        }
+    }
+}
+
+words! {
+    /// What a memory object is.
+    pub struct ObjectInfo {
+        /// An [`ObjectKind`] number.
+        kind,
+        /// The repeated byte or the tag; 0 for other kinds.
+        detail,
+        /// Length in bytes; 0 for endless reference objects.
+        length,
+        /// Handles and mappings that keep the object alive.
+        references,
+        /// Frames that the object holds.
+        frames,
+    }
+}
+
+/// What stands behind one page of a mapping.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u64)]
+pub enum PageState {
+    /// Nothing yet: the first access faults.
+    Untouched = 0,
+    /// A shared frame, read-only.
+    ReadShared = 1,
+    /// A frame of this process alone.
+    Private = 2,
+    /// A frame of a shared object that stores change for everybody.
+    Object = 3,
+}
+
+words! {
+    /// One mapping, and the page that was asked for.
+    pub struct MappingInfo {
+        /// First address.
+        start,
+        /// Length in bytes.
+        length,
+        /// [`crate::Protection`] bits; WRITE always comes with READ.
+        protection,
+        /// [`crate::MapFlags`] bits: SHARED and SEALED.
+        flags,
+        /// A [`crate::Policy`] number.
+        policy,
+        /// Offset in the object of the first page, in bytes.
+        offset,
+        /// An [`ObjectKind`] number.
+        kind,
+        /// The repeated byte or the tag of the object.
+        detail,
+        /// A [`PageState`] number, of the page asked for; of the first page where the address lies
+        /// below the mapping.
+        page,
+    }
+}
+
+/// A stopped thread's registers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Registers {
+    /// x0 to x30.
+    pub x: [u64; 31],
+    /// The stack pointer (SP_EL0).
+    pub sp: u64,
+    /// The next instruction (ELR_EL1).
+    pub pc: u64,
+    /// Condition flags and tag check override: bits N, Z, C, V and TCO of SPSR_EL1, no others.
+    pub pstate: u64,
+    /// The thread pointer (TPIDR_EL0).
+    pub tpidr: u64,
+}
+
+impl Registers {
+    /// How many words the record has.
+    pub const WORDS: usize = 35;
+    /// The bits that `pstate` may have.
+    pub const PSTATE_MASK: u64 = 0xf << 28 | 1 << 25;
+    /// Every register zero.
+    pub const ZERO: Registers = Registers { x: [0; 31], sp: 0, pc: 0, pstate: 0, tpidr: 0 };
+
+    /// Returns the record as words.
+    #[must_use]
+    pub fn to_words(&self) -> [u64; Self::WORDS] {
+        let mut words = [0; Self::WORDS];
+        words[..31].copy_from_slice(&self.x);
+        words[31..].copy_from_slice(&[self.sp, self.pc, self.pstate, self.tpidr]);
+        words
+    }
+
+    /// Returns the record that `words` hold.
+    #[must_use]
+    pub fn from_words(words: &[u64; Self::WORDS]) -> Registers {
+        let mut registers = Registers::ZERO;
+        registers.x.copy_from_slice(&words[..31]);
+        [registers.sp, registers.pc, registers.pstate, registers.tpidr] =
+            [words[31], words[32], words[33], words[34]];
+        registers
+    }
+}

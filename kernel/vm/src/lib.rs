@@ -1,0 +1,3 @@
+//! The VM subsystem.
+#![no_std]
+#![forbid(unsafe_code)]
