@@ -16,7 +16,9 @@ pub const HIDE_FRAMES: &str = "hide_frames";
 
 /// Returns the options as pairs, in order. A line without `=` is a key with an empty value.
 pub fn pairs(text: &str) -> impl Iterator<Item = (&str, &str)> {
-    text.lines().filter(|line| !line.is_empty()).map(|line| line.split_once('=').unwrap_or((line, "")))
+    text.lines()
+        .filter(|line| !line.is_empty())
+        .map(|line| line.split_once('=').unwrap_or((line, "")))
 }
 
 /// Returns the first value of `key`.

@@ -1,0 +1,125 @@
+//! The auditor: walks everything that lives and says what is wrong.
+//!
+//! Owns: the invariants that no single operation can check. Refuses to know: how to mend them. For
+//! debug builds and tests; the address space is at rest while it is looked at.
+
+use crate::addr::Page;
+use crate::address_space::{AddressSpace, State};
+use crate::counters::Counter;
+use crate::machine::Machine;
+use crate::mapping::Mapping;
+use crate::object::ObjectPage;
+use crate::page_table::{Descriptor, LEAF_LEVEL, Ownership, ROOT_LEVEL, SLOTS, Table};
+
+/// What the auditor found wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finding {
+    /// A leaf that no mapping covers.
+    Orphan(Page),
+    /// A leaf that breaks the invariant of descriptors: writable and shared, writable and
+    /// executable, or with hardware dirty management.
+    Unsound(Page),
+    /// A leaf that is marked busy while nobody is at work.
+    Busy(Page),
+    /// A leaf that allows more than its mapping, or has another memory attribute.
+    Protection(Page),
+    /// A shared leaf that does not show its object's frame.
+    WrongFrame(Page),
+    /// A private leaf whose frame has not exactly one owner.
+    Count(Page),
+    /// The counter of private frames does not fit.
+    PrivateFrames,
+    /// The counter of table frames does not fit.
+    TableFrames,
+}
+
+/// What was counted on the way.
+#[derive(Default)]
+struct Tally {
+    private: u64,
+    tables: u64,
+}
+
+impl<M: Machine> AddressSpace<M> {
+    /// Checks everything.
+    ///
+    /// # Errors
+    /// The first [`Finding`].
+    pub fn audit(&self) -> Result<(), Finding> {
+        let state = self.shared();
+        if state.changing.is_some() {
+            return Ok(());
+        }
+        let mut tally = Tally::default();
+        self.audit_table(&state, self.root, ROOT_LEVEL, Page::from_number(0), &mut tally)?;
+        if tally.private != self.counters.value(Counter::PrivateFrames) {
+            return Err(Finding::PrivateFrames);
+        }
+        if tally.tables != self.counters.value(Counter::TableFrames) {
+            return Err(Finding::TableFrames);
+        }
+        Ok(())
+    }
+
+    fn audit_table(
+        &self,
+        state: &State<M>,
+        table: Table,
+        level: u32,
+        start: Page,
+        tally: &mut Tally,
+    ) -> Result<(), Finding> {
+        tally.tables += 1;
+        for index in 0..SLOTS {
+            let descriptor = self.machine.read(table.slot(index));
+            let page = start.add((index as u64) << (9 * (LEAF_LEVEL - level)));
+            if descriptor == Descriptor::BUSY {
+                return Err(Finding::Busy(page));
+            }
+            if !descriptor.is_valid() {
+                continue;
+            }
+            if level == LEAF_LEVEL {
+                self.audit_leaf(state, page, descriptor, tally)?;
+            } else {
+                let next = Table::new(descriptor.frame());
+                self.audit_table(state, next, level + 1, page, tally)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn audit_leaf(
+        &self,
+        state: &State<M>,
+        page: Page,
+        leaf: Descriptor,
+        tally: &mut Tally,
+    ) -> Result<(), Finding> {
+        let mapping = state.mappings.find(page).ok_or(Finding::Orphan(page))?;
+        if !leaf.is_sound() {
+            return Err(Finding::Unsound(page));
+        }
+        if leaf.with_protection(mapping.protection) != leaf {
+            return Err(Finding::Protection(page));
+        }
+        if leaf.ownership() == Ownership::Private {
+            tally.private += 1;
+            let single = self.machine.frame_count(leaf.frame()) == 1;
+            return if single { Ok(()) } else { Err(Finding::Count(page)) };
+        }
+        if shown_frame(mapping, page) == Some(leaf.frame()) {
+            Ok(())
+        } else {
+            Err(Finding::WrongFrame(page))
+        }
+    }
+}
+
+/// Returns the frame that a shared leaf of a page must have.
+fn shown_frame<M: Machine>(mapping: &Mapping<M>, page: Page) -> Option<crate::addr::FrameAddress> {
+    match mapping.object.page(mapping.object_page(page)) {
+        ObjectPage::Reference(frame, _) | ObjectPage::Fixed(frame) => Some(frame.address()),
+        ObjectPage::Memory(frame) => frame.map(|frame| frame.address()),
+    }
+}

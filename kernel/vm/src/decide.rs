@@ -1,0 +1,189 @@
+//! What a fault calls for: pure, total, tested over its whole space.
+//!
+//! Owns: the policy. Refuses to know: how anything is done, so that nothing has happened before
+//! the answer is there. A student who wants another policy changes this file alone.
+
+use crate::page_table::{Descriptor, Ownership, Sharing};
+use vellum_abi::{FaultAccess, Protection};
+
+/// What a leaf slot holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leaf {
+    /// The page was never touched, or its frame was given back.
+    Empty,
+    /// Another CPU is between break and make.
+    Busy,
+    /// A leaf.
+    Valid {
+        /// Whose its frame is.
+        ownership: Ownership,
+        /// What it allows.
+        protection: Protection,
+    },
+}
+
+impl Leaf {
+    /// Reads a descriptor of a leaf slot.
+    #[must_use]
+    #[inline]
+    pub fn of(descriptor: Descriptor) -> Leaf {
+        if descriptor.is_valid() {
+            let (ownership, protection) = (descriptor.ownership(), descriptor.protection());
+            return Leaf::Valid { ownership, protection };
+        }
+        if descriptor == Descriptor::BUSY { Leaf::Busy } else { Leaf::Empty }
+    }
+}
+
+/// What to do about a fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// The mapping does not allow the access.
+    Deny,
+    /// Another CPU is about to publish the leaf: try again.
+    Wait,
+    /// The leaf already allows the access: a stale TLB entry, or another CPU was faster.
+    Nothing,
+    /// Show the object's frame read-only.
+    ReadShare,
+    /// Give the untouched page a private frame.
+    WriteFresh,
+    /// Replace the shared frame by a private one, with break-before-make.
+    WriteCopy,
+    /// Give the leaf the permissions of its mapping.
+    Upgrade,
+    /// Map the object's own frame, for its users to change.
+    MapObject,
+}
+
+/// Returns whether a protection allows an access. WRITE implies READ.
+#[must_use]
+#[inline]
+pub const fn allows(protection: Protection, access: FaultAccess) -> bool {
+    let either = match access {
+        FaultAccess::Read => Protection::READ.union(Protection::WRITE),
+        FaultAccess::Write => Protection::WRITE,
+        FaultAccess::Execute => Protection::EXECUTE,
+    };
+    protection.intersection(either).bits() != 0
+}
+
+/// Decides what an access to a page of a mapping calls for.
+#[must_use]
+#[inline]
+pub fn decide(protection: Protection, sharing: Sharing, leaf: Leaf, access: FaultAccess) -> Action {
+    if !allows(protection, access) {
+        return Action::Deny;
+    }
+    match (leaf, sharing, access) {
+        (Leaf::Busy, _, _) => Action::Wait,
+        (Leaf::Valid { protection, .. }, _, _) if allows(protection, access) => Action::Nothing,
+        (Leaf::Empty, Sharing::Shared, _) => Action::MapObject,
+        (Leaf::Empty, Sharing::Private, FaultAccess::Write) => Action::WriteFresh,
+        (Leaf::Empty, Sharing::Private, _) => Action::ReadShare,
+        (Leaf::Valid { ownership: Ownership::ReadShared, .. }, _, FaultAccess::Write) => {
+            Action::WriteCopy
+        }
+        (Leaf::Valid { .. }, _, _) => Action::Upgrade,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Action, Leaf, allows, decide};
+    use crate::page_table::{Ownership, Sharing};
+    use vellum_abi::{FaultAccess, Protection};
+
+    const ACCESSES: [FaultAccess; 3] =
+        [FaultAccess::Read, FaultAccess::Write, FaultAccess::Execute];
+    const OWNERSHIPS: [Ownership; 3] =
+        [Ownership::Private, Ownership::ReadShared, Ownership::Object];
+
+    fn protections() -> impl Iterator<Item = Protection> + Clone {
+        (0..16).filter_map(Protection::from_bits)
+    }
+
+    fn leaves() -> impl Iterator<Item = Leaf> {
+        let valid = OWNERSHIPS.into_iter().flat_map(|ownership| {
+            protections().map(move |protection| Leaf::Valid { ownership, protection })
+        });
+        [Leaf::Empty, Leaf::Busy].into_iter().chain(valid)
+    }
+
+    /// Runs a check over every input that `decide` can get: 16 x 2 x 50 x 3.
+    fn everywhere(check_fn: impl Fn(Protection, Sharing, Leaf, FaultAccess, Action)) {
+        for protection in protections() {
+            for sharing in [Sharing::Private, Sharing::Shared] {
+                for leaf in leaves() {
+                    for access in ACCESSES {
+                        let action = decide(protection, sharing, leaf, access);
+                        check_fn(protection, sharing, leaf, access, action);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_access_that_the_mapping_forbids_is_denied_and_no_other() {
+        everywhere(|protection, _, _, access, action| {
+            assert_eq!(action == Action::Deny, !allows(protection, access));
+        });
+    }
+
+    #[test]
+    fn nothing_is_done_about_a_leaf_in_the_hands_of_another() {
+        everywhere(|_, _, leaf, _, action| {
+            if leaf == Leaf::Busy {
+                assert!(matches!(action, Action::Wait | Action::Deny));
+            } else {
+                assert_ne!(action, Action::Wait);
+            }
+        });
+    }
+
+    #[test]
+    fn a_store_through_a_private_mapping_never_reaches_a_shared_frame() {
+        everywhere(|_, sharing, leaf, access, action| {
+            if sharing == Sharing::Private && access == FaultAccess::Write {
+                assert_ne!(action, Action::MapObject);
+                assert_ne!(action, Action::ReadShare);
+                if matches!(leaf, Leaf::Valid { ownership: Ownership::ReadShared, .. }) {
+                    assert!(!matches!(action, Action::Upgrade | Action::WriteFresh));
+                }
+            }
+        });
+    }
+
+    #[test]
+    fn a_load_never_takes_a_private_frame() {
+        everywhere(|_, _, _, access, action| {
+            if access != FaultAccess::Write {
+                assert!(!matches!(action, Action::WriteFresh | Action::WriteCopy));
+            }
+        });
+    }
+
+    #[test]
+    fn a_leaf_is_replaced_only_where_there_is_one() {
+        everywhere(|_, _, leaf, _, action| match action {
+            Action::WriteFresh | Action::ReadShare | Action::MapObject => {
+                assert_eq!(leaf, Leaf::Empty);
+            }
+            Action::WriteCopy | Action::Upgrade | Action::Nothing => {
+                assert!(matches!(leaf, Leaf::Valid { .. }));
+            }
+            Action::Deny | Action::Wait => {}
+        });
+    }
+
+    #[test]
+    fn an_access_that_the_leaf_allows_changes_nothing() {
+        everywhere(|mapping, _, leaf, access, action| {
+            if let Leaf::Valid { protection, .. } = leaf {
+                let expected = allows(protection, access) && allows(mapping, access);
+                assert_eq!(action == Action::Nothing, expected);
+            }
+        });
+    }
+}

@@ -1,0 +1,81 @@
+//! Why an operation of the subsystem was refused.
+
+use crate::addr::RangeError;
+use crate::machine::PoolExhausted;
+use vellum_abi::Error;
+
+/// One variant a cause. An operation that returns one has changed nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the causes are documented at vellum_abi::Error")]
+pub enum VmError {
+    InvalidSize,
+    Misaligned,
+    OutOfRange,
+    WriteAndExecute,
+    BadAddress,
+    MissingRight,
+    NotMapped,
+    Overlap,
+    OutOfFrames,
+    OutOfKernelMemory,
+    OutOfAddresses,
+    LimitReached,
+    BeyondEnd,
+    TagsUnsupported,
+    SharedWritable,
+    Sealed,
+}
+
+impl From<VmError> for Error {
+    fn from(error: VmError) -> Error {
+        match error {
+            VmError::InvalidSize => Error::InvalidSize,
+            VmError::Misaligned => Error::Misaligned,
+            VmError::OutOfRange => Error::OutOfRange,
+            VmError::WriteAndExecute => Error::WriteAndExecute,
+            VmError::BadAddress => Error::BadAddress,
+            VmError::MissingRight => Error::MissingRight,
+            VmError::NotMapped => Error::NotMapped,
+            VmError::Overlap => Error::Overlap,
+            VmError::OutOfFrames => Error::OutOfFrames,
+            VmError::OutOfKernelMemory => Error::OutOfKernelMemory,
+            VmError::OutOfAddresses => Error::OutOfAddresses,
+            VmError::LimitReached => Error::LimitReached,
+            VmError::BeyondEnd => Error::BeyondEnd,
+            VmError::TagsUnsupported => Error::TagsUnsupported,
+            VmError::SharedWritable => Error::SharedWritable,
+            VmError::Sealed => Error::Sealed,
+        }
+    }
+}
+
+impl From<RangeError> for VmError {
+    fn from(error: RangeError) -> VmError {
+        match error {
+            RangeError::Misaligned => VmError::Misaligned,
+            RangeError::Empty => VmError::InvalidSize,
+            RangeError::OutOfRange => VmError::OutOfRange,
+        }
+    }
+}
+
+impl From<PoolExhausted> for VmError {
+    fn from(PoolExhausted: PoolExhausted) -> VmError {
+        VmError::OutOfKernelMemory
+    }
+}
+
+/// What an operation that needs an address space to itself, or a page at rest, may answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// Not possible.
+    Error(VmError),
+    /// A long operation is changing the address space: ask again when it is done.
+    Changing,
+}
+
+impl<E: Into<VmError>> From<E> for Refusal {
+    fn from(error: E) -> Refusal {
+        Refusal::Error(error.into())
+    }
+}

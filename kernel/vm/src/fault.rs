@@ -1,0 +1,266 @@
+//! The fault handler.
+//!
+//! Owns: the stages *lookup*, *decide*, *allocate*, *fill* and *publish* of a fault's journey
+//! (*entry*, *decode* and *exit* are the vector's and `syndrome`'s). Refuses to know: who faulted
+//! and what becomes of it. A handler never blocks: it answers [`Outcome`].
+//!
+//! Nothing has a side effect before `decide` has answered. Frames are taken and filled outside
+//! every lock; to publish, the shared lock is taken again, and a changed generation or a leaf that
+//! is no more what was seen sends the frame back and the fault round again.
+
+use crate::addr::{Page, UserPointer};
+use crate::address_space::{AddressSpace, State};
+use crate::counters::Counter;
+use crate::decide::{Action, Leaf, decide};
+use crate::error::VmError;
+use crate::fill::Fill;
+use crate::flush::break_leaf;
+use crate::frame::{self, OwnedFrame};
+use crate::machine::Machine;
+use crate::mapping::Mapping;
+use crate::object::{MemoryObject, ObjectPage};
+use crate::page_table::{self, Descriptor, Ownership, Sharing, Slot, Walk};
+use vellum_abi::{ExitKind, FaultAccess, Protection};
+
+/// What became of a fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Resolved: run the instruction again.
+    Resume,
+    /// A long operation has the page in hand: try again when the address space is at rest.
+    Changing,
+    /// Nothing can resolve it.
+    Die(ExitKind),
+}
+
+/// How one attempt went.
+enum Attempt {
+    Done,
+    Again,
+    Changing,
+}
+
+/// A private page that is about to be made: what was seen under the lock, and what to do.
+struct Plan<M: Machine> {
+    page: Page,
+    slot: Slot,
+    seen: Descriptor,
+    generation: u64,
+    protection: Protection,
+    fill: Fill,
+    /// Holds the source of a copy while no lock does.
+    #[expect(dead_code, reason = "held, never read")]
+    source: Option<M::Shared<MemoryObject<M>>>,
+}
+
+impl<M: Machine> AddressSpace<M> {
+    /// Resolves a translation or permission fault on a page, by a program or on its behalf.
+    pub fn handle_fault(&self, page: Page, access: FaultAccess) -> Outcome {
+        loop {
+            match self.attempt(page, access) {
+                Ok(Attempt::Done) => return Outcome::Resume,
+                Ok(Attempt::Again) => {}
+                Ok(Attempt::Changing) => return Outcome::Changing,
+                Err(kind) => {
+                    self.counters.add(Counter::Denied, 1);
+                    return Outcome::Die(kind);
+                }
+            }
+        }
+    }
+
+    /// Resolves a fault at an address as the syndrome gives it.
+    #[inline]
+    pub fn handle_fault_at(&self, pointer: UserPointer, access: FaultAccess) -> Outcome {
+        match pointer.page() {
+            Some(page) => self.handle_fault(page, access),
+            None => {
+                self.counters.add(Counter::Denied, 1);
+                Outcome::Die(ExitKind::NotMapped)
+            }
+        }
+    }
+
+    /// Looks up, decides, and acts on the decision.
+    fn attempt(&self, page: Page, access: FaultAccess) -> Result<Attempt, ExitKind> {
+        // Lookup.
+        let state = self.shared();
+        if state.is_changing(page) {
+            return Ok(Attempt::Changing);
+        }
+        let mapping = state.mappings.find(page).ok_or(ExitKind::NotMapped)?;
+        let walk = page_table::find(&self.machine, self.root, page);
+        let (slot, seen) = match walk {
+            Walk::Leaf(slot) => (slot, self.machine.read(slot)),
+            Walk::Missing { slot, .. } => (slot, Descriptor::EMPTY),
+        };
+        // Decide.
+        match decide(mapping.protection, mapping.sharing, Leaf::of(seen), access) {
+            Action::Deny => return Err(ExitKind::AccessDenied),
+            Action::Wait => return Ok(Attempt::Again),
+            Action::Nothing => {
+                self.counters.add(Counter::Spurious, 1);
+                return Ok(Attempt::Done);
+            }
+            _ if matches!(walk, Walk::Missing { .. }) => {
+                let generation = state.generation;
+                drop(state);
+                return self.grow(slot, generation).map_err(death);
+            }
+            Action::Upgrade => return Ok(self.upgrade(mapping, slot, seen)),
+            Action::ReadShare | Action::MapObject => {
+                if let Some(leaf) = shared_leaf(mapping, page) {
+                    return Ok(self.publish_shared(slot, leaf));
+                }
+            }
+            Action::WriteFresh | Action::WriteCopy => {
+                if let Some(plan) = plan(&state, mapping, page, slot, seen) {
+                    drop(state);
+                    return self.write_private(plan).map_err(death);
+                }
+            }
+        }
+        // The page of a memory object has no frame yet.
+        let (object, index) = (mapping.object.clone(), mapping.object_page(page));
+        drop(state);
+        self.commit(&object, index).map_err(death)
+    }
+
+    /// Installs the table that a walk missed.
+    #[cold]
+    fn grow(&self, slot: Slot, generation: u64) -> Result<Attempt, VmError> {
+        let table = page_table::allocate_table(&self.machine, &self.account)?;
+        let state = self.shared();
+        // The slot is still one only if nobody had the lock exclusively meanwhile.
+        if state.generation == generation && page_table::install_table(&self.machine, slot, table) {
+            self.counters.add(Counter::TableFrames, 1);
+        } else {
+            page_table::free_table(&self.machine, &self.account, table);
+        }
+        Ok(Attempt::Again)
+    }
+
+    /// Gives a page of a memory object its frame.
+    #[cold]
+    fn commit(&self, object: &MemoryObject<M>, index: u64) -> Result<Attempt, VmError> {
+        if let Some(written) = object.commit(index)? {
+            written.count(&self.counters);
+        }
+        Ok(Attempt::Again)
+    }
+
+    /// Gives a leaf the permissions of its mapping; frame and attribute stay, so one store does.
+    #[cold]
+    fn upgrade(&self, mapping: &Mapping<M>, slot: Slot, seen: Descriptor) -> Attempt {
+        let leaf = seen.with_protection(mapping.protection);
+        debug_assert!(seen.may_become(leaf), "a change that needs break-before-make");
+        if self.machine.exchange(slot, seen, leaf).is_err() {
+            return Attempt::Again;
+        }
+        self.machine.dsb_ishst();
+        self.counters.add(Counter::Upgrade, 1);
+        Attempt::Done
+    }
+
+    /// Publishes a leaf of a frame that the object keeps, under the shared lock.
+    #[inline]
+    fn publish_shared(&self, slot: Slot, leaf: Descriptor) -> Attempt {
+        if leaf.protection().contains(Protection::EXECUTE) {
+            // Code may have been written to the frame through another mapping.
+            self.machine.sync_executable(leaf.frame());
+        }
+        if self.machine.exchange(slot, Descriptor::EMPTY, leaf).is_err() {
+            return Attempt::Again;
+        }
+        // Orders the leaf before the access that is tried again.
+        self.machine.dsb_ishst();
+        let mapped_for_all = leaf.ownership() == Ownership::Object;
+        self.counters.add(if mapped_for_all { Counter::Object } else { Counter::ReadMap }, 1);
+        Attempt::Done
+    }
+
+    /// Allocates and fills a frame without a lock and publishes it if nothing has changed.
+    #[inline]
+    fn write_private(&self, plan: Plan<M>) -> Result<Attempt, VmError> {
+        // Allocate.
+        let frame = frame::allocate(&self.machine, &self.account)?;
+        // Fill: the one write pass over the frame.
+        let (frame, written) = plan.fill.apply(&self.machine, frame, plan.protection);
+        let leaf = Descriptor::private(frame, plan.protection);
+        // Publish.
+        let state = self.shared();
+        if state.generation != plan.generation || !self.publish_private(&plan, leaf) {
+            drop(state);
+            let frame = OwnedFrame::from_slot(leaf.frame()).discard();
+            frame::free(&self.machine, &self.account, frame);
+            return Ok(Attempt::Again);
+        }
+        written.count(&self.counters);
+        self.counters.add(Counter::PrivateFrames, 1);
+        let fresh = plan.seen == Descriptor::EMPTY;
+        self.counters.add(if fresh { Counter::WriteFresh } else { Counter::WriteCopy }, 1);
+        Ok(Attempt::Done)
+    }
+
+    /// Puts a private leaf where the plan saw none, or a shared one. Returns whether it is there.
+    #[inline]
+    fn publish_private(&self, plan: &Plan<M>, leaf: Descriptor) -> bool {
+        if plan.seen == Descriptor::EMPTY {
+            let published = self.machine.exchange(plan.slot, plan.seen, leaf).is_ok();
+            // Orders the leaf before the access that is tried again.
+            self.machine.dsb_ishst();
+            return published;
+        }
+        match break_leaf(self, plan.slot, plan.page, plan.seen) {
+            Some(broken) => {
+                broken.make(&self.machine, leaf);
+                true
+            }
+            None => false,
+        }
+    }
+}
+
+/// Returns the leaf that shows an object's frame, or `None` if the page has no frame yet.
+#[inline]
+fn shared_leaf<M: Machine>(mapping: &Mapping<M>, page: Page) -> Option<Descriptor> {
+    let protection = mapping.protection;
+    Some(match (mapping.object.page(mapping.object_page(page)), mapping.sharing) {
+        (ObjectPage::Reference(frame, _) | ObjectPage::Fixed(frame), _) => {
+            Descriptor::read_shared(frame, protection)
+        }
+        (ObjectPage::Memory(frame), Sharing::Private) => {
+            Descriptor::read_shared(frame?.read_only(), protection)
+        }
+        (ObjectPage::Memory(frame), Sharing::Shared) => Descriptor::object(frame?, protection),
+    })
+}
+
+/// Plans a private page, or returns `None` if its source has no frame yet.
+#[inline]
+fn plan<M: Machine>(
+    state: &State<M>,
+    mapping: &Mapping<M>,
+    page: Page,
+    slot: Slot,
+    seen: Descriptor,
+) -> Option<Plan<M>> {
+    let fill = match mapping.object.page(mapping.object_page(page)) {
+        ObjectPage::Reference(_, fill) => fill,
+        ObjectPage::Memory(frame) => Fill::Copy(frame?.address()),
+        ObjectPage::Fixed(frame) => Fill::Copy(frame.address()),
+    };
+    let source = matches!(fill, Fill::Copy(_)).then(|| mapping.object.clone());
+    let (generation, protection) = (state.generation, mapping.protection);
+    Some(Plan { page, slot, seen, generation, protection, fill, source })
+}
+
+/// Returns how a process dies of an error while a page was touched.
+#[cold]
+fn death(error: VmError) -> ExitKind {
+    match error {
+        VmError::OutOfKernelMemory => ExitKind::OutOfKernelMemory,
+        VmError::LimitReached => ExitKind::LimitReached,
+        _ => ExitKind::OutOfFrames,
+    }
+}

@@ -1,0 +1,81 @@
+//! How a fresh page gets its contents.
+//!
+//! Owns: the choice of strategy, made once when an object is created, and the one door from
+//! [`UninitFrame`] to [`OwnedFrame`]. Refuses to know: instructions and loops. The invariant that
+//! others rely on: every byte of the frame is written exactly once, and every tag too if the page
+//! will be Tagged memory, so that nothing of the frame's last owner can be seen.
+
+use crate::addr::FrameAddress;
+use crate::counters::{Counter, Counters};
+use crate::frame::{OwnedFrame, UninitFrame};
+use crate::machine::Machine;
+use crate::tag::Tag;
+use vellum_abi::{PAGE_SIZE, Protection, TAG_BYTES_PER_PAGE};
+
+/// The contents of a fresh page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fill {
+    /// Zeros, under this tag where the page is Tagged memory.
+    Zero(Tag),
+    /// One byte throughout, under tag zero.
+    Pattern(u8),
+    /// The bytes, and the tags where the page is Tagged memory, of another frame.
+    Copy(FrameAddress),
+}
+
+/// What a fill wrote, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Written {
+    filled: u64,
+    copied: u64,
+    tags: u64,
+}
+
+impl Written {
+    /// Adds what was written to the counters of the address space that asked for it.
+    #[inline]
+    pub fn count(self, counters: &Counters) {
+        if self.copied == 0 {
+            counters.add(Counter::BytesFilled, self.filled);
+        } else {
+            counters.add(Counter::BytesCopied, self.copied);
+        }
+        if self.tags != 0 {
+            counters.add(Counter::TagBytes, self.tags);
+        }
+    }
+}
+
+impl Fill {
+    /// Initialises a frame for a page of this protection.
+    #[inline]
+    pub fn apply<M: Machine>(
+        self,
+        machine: &M,
+        frame: UninitFrame,
+        protection: Protection,
+    ) -> (OwnedFrame, Written) {
+        let tagged = protection.contains(Protection::TAGGED);
+        match (self, tagged) {
+            (Fill::Zero(_), false) => machine.zero_page(&frame),
+            (Fill::Zero(tag), true) => machine.zero_page_with_tag(&frame, tag),
+            (Fill::Pattern(byte), false) => machine.fill_page(&frame, byte),
+            (Fill::Pattern(byte), true) => {
+                machine.fill_page(&frame, byte);
+                machine.clear_tags(frame.address());
+            }
+            (Fill::Copy(source), false) => machine.copy_page(source, &frame),
+            (Fill::Copy(source), true) => machine.copy_page_with_tags(source, &frame),
+        }
+        (OwnedFrame::after_fill(frame), self.written(tagged))
+    }
+
+    fn written(self, tagged: bool) -> Written {
+        let copies = matches!(self, Fill::Copy(_));
+        Written {
+            filled: if copies { 0 } else { PAGE_SIZE },
+            copied: if copies { PAGE_SIZE } else { 0 },
+            tags: if tagged { TAG_BYTES_PER_PAGE } else { 0 },
+        }
+    }
+}

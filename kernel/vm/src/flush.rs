@@ -1,0 +1,56 @@
+//! Break-before-make.
+//!
+//! Owns: the order invalid descriptor, DSB, TLBI, DSB, new descriptor (Arm ARM, "Using
+//! break-before-make when updating translation table entries"). Refuses to know: why a leaf
+//! changes. A [`Broken`] proves that the first four are done; it can only be spent by writing the
+//! new descriptor.
+
+use crate::addr::Page;
+use crate::address_space::AddressSpace;
+use crate::counters::Counter;
+use crate::machine::Machine;
+use crate::page_table::{Descriptor, Slot};
+
+/// A slot whose leaf is gone from memory and from every TLB.
+#[must_use = "the slot stays busy until a descriptor is made"]
+pub struct Broken(Slot);
+
+impl Broken {
+    /// Publishes the new descriptor.
+    #[inline]
+    pub fn make<M: Machine>(self, machine: &M, descriptor: Descriptor) {
+        machine.write(self.0, descriptor);
+        // Orders the new leaf before the access that is tried again.
+        machine.dsb_ishst();
+        machine.isb();
+    }
+}
+
+/// Breaks the leaf of a page if it is still `leaf`; other CPUs see BUSY until it is made.
+#[inline]
+pub fn break_leaf<M: Machine>(
+    space: &AddressSpace<M>,
+    slot: Slot,
+    page: Page,
+    leaf: Descriptor,
+) -> Option<Broken> {
+    space.machine.exchange(slot, leaf, Descriptor::BUSY).ok()?;
+    flush_pages(space, core::iter::once(page));
+    Some(Broken(slot))
+}
+
+/// Removes the leaves of pages from every TLB. Their descriptors were made invalid before.
+#[inline]
+pub fn flush_pages<M: Machine>(space: &AddressSpace<M>, pages: impl Iterator<Item = Page>) {
+    let machine = &space.machine;
+    // Orders the invalid descriptors before the TLBI: no walk after it can find an old leaf. The
+    // identifier is read behind it, so that a CPU that takes a new one later walks later too.
+    machine.dsb_ishst();
+    let asid = space.asid();
+    for page in pages {
+        machine.tlbi_leaf(asid, page);
+        space.counters.add(Counter::Tlbi, 1);
+    }
+    // The old translations are used by nobody when this completes.
+    machine.dsb_ish();
+}

@@ -1,0 +1,86 @@
+//! One mapping: a contiguous range of pages, the object behind it and what it allows.
+
+use crate::addr::{Page, PageRange};
+use crate::machine::Machine;
+use crate::object::MemoryObject;
+use crate::page_table::Sharing;
+use core::ptr;
+use vellum_abi::{Policy, Protection};
+
+/// A mapping. Holding one holds its object.
+#[derive(Debug)]
+pub struct Mapping<M: Machine> {
+    /// Where.
+    pub range: PageRange,
+    /// What. Endless objects are mapped from offset zero.
+    pub object: M::Shared<MemoryObject<M>>,
+    /// The page of the object that the first page shows.
+    pub offset: u64,
+    /// What is allowed now.
+    pub protection: Protection,
+    /// What `protect` may allow: the rights of the handle that the mapping was made by.
+    pub maximum: Protection,
+    /// Whose stores are.
+    pub sharing: Sharing,
+    /// Whether the mapping is fixed for the life of the process.
+    pub sealed: bool,
+    /// How clean pages get their contents.
+    pub policy: Policy,
+}
+
+impl<M: Machine> Clone for Mapping<M> {
+    fn clone(&self) -> Mapping<M> {
+        Mapping { object: self.object.clone(), ..*self }
+    }
+}
+
+impl<M: Machine> Mapping<M> {
+    /// Returns the index in the object of a page of the mapping.
+    #[must_use]
+    #[inline]
+    pub fn object_page(&self, page: Page) -> u64 {
+        self.offset + (page.number() - self.range.start().number())
+    }
+
+    /// Returns the part of the mapping from `page` on, which lies inside it.
+    #[must_use]
+    pub fn tail(&self, page: Page) -> Mapping<M> {
+        let mut tail = self.clone();
+        if let Some(range) = PageRange::between(page, self.range.end()) {
+            tail.offset = if self.object.pages().is_some() { self.object_page(page) } else { 0 };
+            tail.range = range;
+        }
+        tail
+    }
+
+    /// Ends the mapping before `page`, which lies inside it but is not its first.
+    pub fn truncate(&mut self, page: Page) {
+        if let Some(range) = PageRange::between(self.range.start(), page) {
+            self.range = range;
+        }
+    }
+
+    /// Returns whether `next` could be the continuation of this mapping.
+    #[must_use]
+    pub fn continues_in(&self, next: &Mapping<M>) -> bool {
+        let follows = match self.object.pages() {
+            Some(_) => self.offset + self.range.pages() == next.offset,
+            None => true,
+        };
+        self.range.end() == next.range.start()
+            && ptr::eq(&raw const *self.object, &raw const *next.object)
+            && follows
+            && self.protection == next.protection
+            && self.maximum == next.maximum
+            && self.sharing == next.sharing
+            && self.sealed == next.sealed
+            && self.policy == next.policy
+    }
+
+    /// Makes `next`, which continues this mapping, part of it.
+    pub fn absorb(&mut self, next: &Mapping<M>) {
+        if let Some(range) = PageRange::between(self.range.start(), next.range.end()) {
+            self.range = range;
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! The kernel's own reads and writes of a process's memory.
+//!
+//! A page is made present as the process's own access would make it, then used under the shared
+//! lock, so that nobody can unmap it meanwhile. Reads never take a frame; writes get a private one
+//! first and never reach a frame that is not the process's to write.
+
+use crate::addr::{FrameAddress, PAGE_SHIFT, Page};
+use crate::address_space::AddressSpace;
+use crate::decide::{Leaf, allows};
+use crate::fault::Outcome;
+use crate::machine::Machine;
+use crate::page_table::{self, Walk};
+use vellum_abi::{ExitKind, FaultAccess, PAGE_SIZE, Protection};
+
+/// Why memory could not be accessed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccessRefusal {
+    /// A fault that nothing resolves.
+    Fault(ExitKind),
+    /// A long operation has the page in hand.
+    Changing,
+}
+
+impl<M: Machine> AddressSpace<M> {
+    /// Lends the frame of a page, and the protection of its leaf, to `use_fn` under the lock.
+    ///
+    /// # Errors
+    /// See [`AccessRefusal`].
+    pub fn with_frame<R>(
+        &self,
+        page: Page,
+        access: FaultAccess,
+        use_fn: impl FnOnce(FrameAddress, Protection) -> R,
+    ) -> Result<R, AccessRefusal> {
+        loop {
+            let state = self.shared();
+            if let Walk::Leaf(slot) = page_table::find(&self.machine, self.root, page) {
+                let descriptor = self.machine.read(slot);
+                if let Leaf::Valid { protection, .. } = Leaf::of(descriptor)
+                    && allows(protection, access)
+                    && !state.is_changing(page)
+                {
+                    return Ok(use_fn(descriptor.frame(), protection));
+                }
+            }
+            drop(state);
+            match self.handle_fault(page, access) {
+                Outcome::Resume => {}
+                Outcome::Changing => return Err(AccessRefusal::Changing),
+                Outcome::Die(kind) => return Err(AccessRefusal::Fault(kind)),
+            }
+        }
+    }
+
+    /// Copies bytes from an untagged user address, up to the end of its page. Returns how many.
+    ///
+    /// # Errors
+    /// See [`AccessRefusal`].
+    pub fn read_page(&self, address: u64, bytes: &mut [u8]) -> Result<usize, AccessRefusal> {
+        let (page, offset, length) = part_in_page(address, bytes.len())?;
+        self.with_frame(page, FaultAccess::Read, |frame, _| {
+            self.machine.read_bytes(frame, offset, &mut bytes[..length]);
+            length
+        })
+    }
+
+    /// Copies bytes to an untagged user address, up to the end of its page. Returns how many.
+    ///
+    /// # Errors
+    /// See [`AccessRefusal`].
+    pub fn write_page(&self, address: u64, bytes: &[u8]) -> Result<usize, AccessRefusal> {
+        let (page, offset, length) = part_in_page(address, bytes.len())?;
+        self.with_frame(page, FaultAccess::Write, |frame, _| {
+            self.machine.write_bytes(frame, offset, &bytes[..length]);
+            length
+        })
+    }
+}
+
+/// Returns the page of an address, the offset in it and how many of `length` bytes it holds.
+fn part_in_page(address: u64, length: usize) -> Result<(Page, usize, usize), AccessRefusal> {
+    if address >> (PAGE_SHIFT + 36) != 0 {
+        return Err(AccessRefusal::Fault(ExitKind::NotMapped));
+    }
+    let offset = (address % PAGE_SIZE) as usize;
+    Ok((Page::containing(address), offset, length.min(PAGE_SIZE as usize - offset)))
+}

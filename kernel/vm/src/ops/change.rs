@@ -1,0 +1,148 @@
+//! Long operations.
+//!
+//! Owns: the cursor. A change goes on from its cursor, never from the arguments it was decoded
+//! from. Refuses to know: who drives it; the kernel keeps it with the thread that began it.
+
+use super::{leaves, split};
+use crate::addr::{Page, PageRange};
+use crate::address_space::{AddressSpace, State};
+use crate::machine::Machine;
+use crate::mappings::OwnedNode;
+use vellum_abi::Protection;
+
+/// How far [`Change::run`] came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// The operation is complete and the mark is gone.
+    Done,
+    /// Something waits; run again later.
+    Paused,
+}
+
+/// What a change does to the part of a mapping in its range.
+#[derive(Clone, Copy, Debug)]
+enum Work {
+    Unmap,
+    Protect(Protection),
+    Decommit,
+}
+
+/// An operation under way. It must be run until it is done.
+#[must_use = "the range stays marked until the change is done"]
+pub struct Change<M: Machine> {
+    range: PageRange,
+    cursor: Page,
+    work: Work,
+    /// What `map` with REPLACE puts into the emptied range.
+    insert: Option<OwnedNode<M>>,
+}
+
+impl<M: Machine> Change<M> {
+    /// Removes everything, sealed mappings too, from an address space that nobody else reaches.
+    pub(crate) fn teardown() -> Change<M> {
+        Change::new(PageRange::whole(), Work::Unmap, None)
+    }
+
+    fn new(range: PageRange, work: Work, insert: Option<OwnedNode<M>>) -> Change<M> {
+        Change { range, cursor: range.start(), work, insert }
+    }
+
+    /// Marks a range for removal, and for a mapping that takes its place.
+    pub(super) fn unmap(
+        state: &mut State<M>,
+        range: PageRange,
+        insert: Option<OwnedNode<M>>,
+    ) -> Change<M> {
+        state.changing = Some(range);
+        Change::new(range, Work::Unmap, insert)
+    }
+
+    /// Marks a range for another protection.
+    pub(super) fn protect(
+        state: &mut State<M>,
+        range: PageRange,
+        protection: Protection,
+    ) -> Change<M> {
+        state.changing = Some(range);
+        Change::new(range, Work::Protect(protection), None)
+    }
+
+    /// Marks a range for giving its private frames back.
+    pub(super) fn decommit(state: &mut State<M>, range: PageRange) -> Change<M> {
+        state.changing = Some(range);
+        Change::new(range, Work::Decommit, None)
+    }
+
+    /// Steps until the change is done or something waits.
+    pub fn run(&mut self, space: &AddressSpace<M>) -> Progress {
+        while !self.step(space) {
+            if space.machine.should_pause() {
+                return Progress::Paused;
+            }
+        }
+        Progress::Done
+    }
+
+    /// Does a bounded piece: at most the leaves of one table. Returns whether the change is done.
+    pub fn step(&mut self, space: &AddressSpace<M>) -> bool {
+        // A removed mapping may be its object's last: it is dropped behind the lock.
+        let mut removed = None;
+        let done = space.exclusive(|state| {
+            self.advance(space, state, &mut removed);
+            let done = self.cursor >= self.range.end();
+            if done {
+                self.finish(space, state);
+            }
+            done
+        });
+        if let Some(node) = removed {
+            space.recycle(node);
+        }
+        done
+    }
+
+    /// Works on the first mapping at or above the cursor.
+    fn advance(
+        &mut self,
+        space: &AddressSpace<M>,
+        state: &mut State<M>,
+        removed: &mut Option<OwnedNode<M>>,
+    ) {
+        let rest = PageRange::between(self.cursor, self.range.end());
+        let mapping = state.mappings.at_or_above(self.cursor);
+        let found = rest
+            .zip(mapping)
+            .and_then(|(rest, mapping)| Some((mapping.range, mapping.range.intersection(&rest)?)));
+        let Some((whole, part)) = found else {
+            self.cursor = self.range.end();
+            return;
+        };
+        match self.work {
+            Work::Unmap => {
+                self.cursor = leaves::clear(space, &part);
+                leaves::release_tables(space, state, &whole, part.start(), self.cursor);
+                if self.cursor == part.end() {
+                    *removed = state.mappings.remove(part.start());
+                }
+            }
+            Work::Protect(protection) => {
+                self.cursor = leaves::protect(space, &part, protection);
+                if self.cursor == part.end() {
+                    state.mappings.set_protection(part.start(), protection);
+                    split::merge_at(space, state, whole.start());
+                }
+            }
+            Work::Decommit => self.cursor = leaves::clear_private(space, &part),
+        }
+    }
+
+    /// Takes the mark off and completes what only the whole range allows.
+    fn finish(&mut self, space: &AddressSpace<M>, state: &mut State<M>) {
+        state.changing = None;
+        if let Some(node) = self.insert.take() {
+            state.mappings.insert(node);
+        }
+        split::merge_at(space, state, self.range.end());
+        split::merge_at(space, state, self.range.start());
+    }
+}

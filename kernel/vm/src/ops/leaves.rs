@@ -1,0 +1,198 @@
+//! What long operations do to leaves: at most those of one table a call.
+//!
+//! The caller holds the lock exclusively, so no leaf is busy and no walk is under way but the
+//! hardware's. Every function returns the first page that it has not dealt with.
+
+use crate::addr::{Page, PageRange};
+use crate::address_space::{AddressSpace, State};
+use crate::counters::Counter;
+use crate::flush::flush_pages;
+use crate::machine::Machine;
+use crate::page_table::{
+    self, Descriptor, LEAF_LEVEL, Ownership, ROOT_LEVEL, Slot, Table, Walk, span_end, span_start,
+};
+use vellum_abi::Protection;
+
+/// Leaves that are changed under one pair of barriers.
+const BATCH: usize = 64;
+
+/// Leaves that were made invalid and wait for TLB maintenance.
+struct Batch {
+    entries: [(Page, Slot, Descriptor); BATCH],
+    length: usize,
+}
+
+/// Where a scan over the leaves of one table stopped.
+struct Scan {
+    batch: Batch,
+    next: Page,
+}
+
+impl Batch {
+    fn entries(&self) -> &[(Page, Slot, Descriptor)] {
+        &self.entries[..self.length]
+    }
+
+    fn flush<M: Machine>(&self, space: &AddressSpace<M>) {
+        if self.length != 0 {
+            flush_pages(space, self.entries().iter().map(|(page, _, _)| *page));
+        }
+    }
+}
+
+/// Breaks the valid leaves from the start of `part` on that `select_fn` names, up to the end of
+/// the part, of the table or of the batch.
+fn break_leaves<M: Machine>(
+    space: &AddressSpace<M>,
+    part: &PageRange,
+    select_fn: impl Fn(Descriptor) -> bool,
+) -> Option<Scan> {
+    let machine = &space.machine;
+    let Walk::Leaf(mut slot) = page_table::find(machine, space.root, part.start()) else {
+        return None;
+    };
+    let empty = (part.start(), slot, Descriptor::EMPTY);
+    let mut batch = Batch { entries: [empty; BATCH], length: 0 };
+    let mut page = part.start();
+    loop {
+        let leaf = machine.read(slot);
+        if leaf.is_valid() && select_fn(leaf) {
+            machine.write(slot, Descriptor::EMPTY);
+            batch.entries[batch.length] = (page, slot, leaf);
+            batch.length += 1;
+        }
+        page = page.add(1);
+        match slot.next() {
+            Some(next) if page < part.end() && batch.length < BATCH => slot = next,
+            _ => break,
+        }
+    }
+    batch.flush(space);
+    Some(Scan { batch, next: page })
+}
+
+/// Returns where to go on behind a table that is missing on the way to `part`.
+fn behind_hole<M: Machine>(space: &AddressSpace<M>, part: &PageRange) -> Page {
+    match page_table::find(&space.machine, space.root, part.start()) {
+        Walk::Missing { level, .. } => span_end(part.start(), level - 1).min(part.end()),
+        Walk::Leaf(_) => part.start().add(1),
+    }
+}
+
+/// Empties leaves and gives private frames back.
+pub(super) fn clear<M: Machine>(space: &AddressSpace<M>, part: &PageRange) -> Page {
+    clear_selected(space, part, |_| true)
+}
+
+/// Empties private leaves alone; pages that show the object go on showing it.
+pub(super) fn clear_private<M: Machine>(space: &AddressSpace<M>, part: &PageRange) -> Page {
+    clear_selected(space, part, |leaf| leaf.ownership() == Ownership::Private)
+}
+
+fn clear_selected<M: Machine>(
+    space: &AddressSpace<M>,
+    part: &PageRange,
+    select_fn: impl Fn(Descriptor) -> bool,
+) -> Page {
+    let Some(scan) = break_leaves(space, part, select_fn) else {
+        return behind_hole(space, part);
+    };
+    let private =
+        scan.batch.entries().iter().filter(|(_, _, leaf)| leaf.ownership() == Ownership::Private);
+    let mut freed = 0;
+    for (_, _, leaf) in private {
+        if let Some(frame) = space.machine.release_frame(leaf.frame()) {
+            space.machine.free_frame(frame);
+        }
+        space.account.credit_frame();
+        freed += 1;
+    }
+    if freed != 0 {
+        space.counters.subtract(Counter::PrivateFrames, freed);
+    }
+    scan.next
+}
+
+/// Gives leaves another protection, with break-before-make: the memory attribute may change.
+pub(super) fn protect<M: Machine>(
+    space: &AddressSpace<M>,
+    part: &PageRange,
+    protection: Protection,
+) -> Page {
+    let changes = |leaf: Descriptor| leaf.with_protection(protection) != leaf;
+    let Some(scan) = break_leaves(space, part, changes) else {
+        return behind_hole(space, part);
+    };
+    let machine = &space.machine;
+    for (_, slot, leaf) in scan.batch.entries() {
+        let new = leaf.with_protection(protection);
+        prepare_frame(space, *leaf, new);
+        machine.write(*slot, new);
+    }
+    // Orders the new leaves before whatever the process does next.
+    machine.dsb_ishst();
+    machine.isb();
+    scan.next
+}
+
+/// Makes a frame fit for what its leaf becomes, while no translation of it exists.
+fn prepare_frame<M: Machine>(space: &AddressSpace<M>, old: Descriptor, new: Descriptor) {
+    let gains = |bit| new.protection().contains(bit) && !old.protection().contains(bit);
+    if gains(Protection::TAGGED) && old.ownership() == Ownership::Private {
+        // The frame was filled without tags: they are still its last owner's.
+        space.machine.clear_tags(old.frame());
+        space.counters.add(Counter::TagBytes, vellum_abi::TAG_BYTES_PER_PAGE);
+    }
+    if gains(Protection::EXECUTE) {
+        space.machine.sync_executable(old.frame());
+    }
+}
+
+/// Frees the tables between `visited` and `cursor` that no mapping needs any more.
+///
+/// `whole` is the mapping that is being removed, emptied up to `cursor`. A table goes when its
+/// span lies between the mapping's neighbours and the cursor has left the mapping's part of it.
+pub(super) fn release_tables<M: Machine>(
+    space: &AddressSpace<M>,
+    state: &State<M>,
+    whole: &PageRange,
+    visited: Page,
+    cursor: Page,
+) {
+    let low = state.mappings.below(whole.start()).map(|mapping| mapping.range.end());
+    let high = state.mappings.at_or_above(whole.end()).map(|mapping| mapping.range.start());
+    for level in (ROOT_LEVEL + 1..=LEAF_LEVEL).rev() {
+        let (start, end) = (span_start(visited, level - 1), span_end(visited, level - 1));
+        let needed = low.is_some_and(|low| start < low) || high.is_some_and(|high| end > high);
+        if needed || cursor < end.min(whole.end()) {
+            // A table above spans more, so it is needed too.
+            return;
+        }
+        unlink_table(space, visited, level);
+    }
+}
+
+/// Takes the empty table of `level` on the way to a page out of the tree and frees it.
+fn unlink_table<M: Machine>(space: &AddressSpace<M>, page: Page, level: u32) {
+    let machine = &space.machine;
+    let mut table = space.root;
+    for above in ROOT_LEVEL..level {
+        let slot = table.slot(page.table_index(above));
+        let descriptor = machine.read(slot);
+        if !descriptor.is_valid() {
+            return;
+        }
+        table = Table::new(descriptor.frame());
+        if above + 1 == level {
+            machine.write(slot, Descriptor::EMPTY);
+        }
+    }
+    // Orders the empty slot before the TLBI, which must name table descriptors too (VAE1IS, not
+    // VALE1IS): walk caches would lead into the freed frame.
+    machine.dsb_ishst();
+    machine.tlbi_page(space.asid(), page);
+    machine.dsb_ish();
+    space.counters.add(Counter::Tlbi, 1);
+    space.counters.subtract(Counter::TableFrames, 1);
+    page_table::free_table(machine, &space.account, table);
+}

@@ -1,0 +1,159 @@
+//! `map`: puts an object somewhere.
+
+use super::change::Change;
+use super::split::{Splits, merge_at};
+use crate::addr::{Page, PageRange};
+use crate::address_space::{AddressSpace, State};
+use crate::error::{Refusal, VmError};
+use crate::machine::Machine;
+use crate::mapping::Mapping;
+use crate::object::MemoryObject;
+use crate::page_table::Sharing;
+use vellum_abi::{MapFlags, MapOptions, PAGE_SIZE, Protection};
+
+/// Where mappings go that have no wish: far from where programs are linked.
+const BASE: Page = Page::containing(0x10_0000_0000);
+
+/// What `map` asks for.
+pub struct MapRequest<M: Machine> {
+    /// What to map.
+    pub object: M::Shared<MemoryObject<M>>,
+    /// Where: exactly there with FIXED, else a wish; 0 for none. Bytes.
+    pub address: u64,
+    /// Bytes.
+    pub length: u64,
+    /// Bytes from the start of the object.
+    pub offset: u64,
+    /// Protection, flags and policy.
+    pub options: MapOptions,
+    /// What the caller's rights to the object allow at most.
+    pub maximum: Protection,
+}
+
+impl<M: Machine> MapRequest<M> {
+    /// Checks what can be checked without the address space.
+    fn check(&self, machine: &M) -> Result<(), VmError> {
+        let protection = self.options.protection;
+        check_protection(machine, protection)?;
+        let pages = self.length / PAGE_SIZE;
+        if ![self.address, self.length, self.offset].iter().all(|n| n.is_multiple_of(PAGE_SIZE)) {
+            return Err(VmError::Misaligned);
+        }
+        if pages == 0 {
+            return Err(VmError::InvalidSize);
+        }
+        if pages > PageRange::whole().pages() {
+            return Err(VmError::OutOfRange);
+        }
+        if let Some(size) = self.object.pages()
+            && (self.offset / PAGE_SIZE).checked_add(pages).is_none_or(|end| end > size)
+        {
+            return Err(VmError::BeyondEnd);
+        }
+        if protection.contains(Protection::TAGGED) && !self.object.has_defined_tags() {
+            return Err(VmError::TagsUnsupported);
+        }
+        if self.sharing() == Sharing::Shared
+            && protection.contains(Protection::WRITE)
+            && !self.object.is_writable()
+        {
+            return Err(VmError::SharedWritable);
+        }
+        if !self.maximum.contains(protection) { Err(VmError::MissingRight) } else { Ok(()) }
+    }
+
+    fn sharing(&self) -> Sharing {
+        let shared = self.options.flags.contains(MapFlags::SHARED);
+        if shared { Sharing::Shared } else { Sharing::Private }
+    }
+
+    /// Chooses the range: the one that FIXED names, the wish if it is free, or the lowest gap.
+    fn place(&self, state: &State<M>) -> Result<PageRange, VmError> {
+        let flags = self.options.flags;
+        if flags.contains(MapFlags::FIXED) || self.address != 0 {
+            let range = PageRange::new(self.address, self.length)?;
+            if flags.contains(MapFlags::REPLACE) || state.mappings.is_free(&range) {
+                return Ok(range);
+            }
+            if flags.contains(MapFlags::FIXED) {
+                return Err(VmError::Overlap);
+            }
+        }
+        let gap = state.mappings.find_gap(BASE, self.length / PAGE_SIZE);
+        gap.ok_or(VmError::OutOfAddresses)
+    }
+
+    fn mapping(&self, range: PageRange) -> Mapping<M> {
+        let finite = self.object.pages().is_some();
+        Mapping {
+            range,
+            object: self.object.clone(),
+            offset: if finite { self.offset / PAGE_SIZE } else { 0 },
+            protection: self.options.protection,
+            maximum: self.maximum,
+            sharing: self.sharing(),
+            sealed: self.options.flags.contains(MapFlags::SEALED),
+            policy: self.options.policy,
+        }
+    }
+}
+
+/// Checks a protection that `map` or `protect` is asked for.
+pub(super) fn check_protection<M: Machine>(
+    machine: &M,
+    protection: Protection,
+) -> Result<(), VmError> {
+    if protection.contains(Protection::WRITE | Protection::EXECUTE) {
+        return Err(VmError::WriteAndExecute);
+    }
+    if protection.contains(Protection::TAGGED) && !machine.has_tags() {
+        return Err(VmError::TagsUnsupported);
+    }
+    Ok(())
+}
+
+impl<M: Machine> AddressSpace<M> {
+    /// Maps an object. Returns the address, and the change to run first if a range is replaced.
+    ///
+    /// # Errors
+    /// `WriteAndExecute`, `TagsUnsupported`, `Misaligned`, `InvalidSize`, `OutOfRange`,
+    /// `BeyondEnd`, `SharedWritable`, `MissingRight`, `Overlap`, `OutOfAddresses`, `Sealed`,
+    /// `OutOfKernelMemory`, `LimitReached`.
+    pub fn map(&self, request: &MapRequest<M>) -> Result<(u64, Option<Change<M>>), Refusal> {
+        request.check(&self.machine)?;
+        self.exclusive(|state| {
+            state.at_rest()?;
+            let range = request.place(state)?;
+            let address = range.start().address();
+            if !state.mappings.is_free(&range) {
+                return Ok((address, Some(self.replace(state, request, range)?)));
+            }
+            state.mappings.insert(self.node(request.mapping(range))?);
+            merge_at(self, state, range.end());
+            merge_at(self, state, range.start());
+            Ok((address, None))
+        })
+    }
+
+    fn replace(
+        &self,
+        state: &mut State<M>,
+        request: &MapRequest<M>,
+        range: PageRange,
+    ) -> Result<Change<M>, VmError> {
+        if state.mappings.in_range(&range).any(|mapping| mapping.sealed) {
+            return Err(VmError::Sealed);
+        }
+        let splits = Splits::prepare(self, state, &range)?;
+        match self.node(request.mapping(range)) {
+            Ok(node) => {
+                splits.apply(state);
+                Ok(Change::unmap(state, range, Some(node)))
+            }
+            Err(error) => {
+                splits.abandon(self);
+                Err(error)
+            }
+        }
+    }
+}

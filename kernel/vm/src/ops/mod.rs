@@ -1,0 +1,20 @@
+//! Operations on an address space, one a file.
+//!
+//! Each has two parts. *Begin* checks everything and takes all memory that it will need; it may
+//! refuse, and then nothing has changed. From there on it cannot fail. What may take long is a
+//! [`Change`]: it marks its range *changing* and goes on in bounded steps, between which the lock
+//! is free and interrupts may be taken. Faults and operations that meet the mark come again later.
+
+mod access;
+mod advise;
+mod change;
+mod leaves;
+mod map;
+mod protect;
+mod query;
+mod split;
+mod unmap;
+
+pub use access::AccessRefusal;
+pub use change::{Change, Progress};
+pub use map::MapRequest;

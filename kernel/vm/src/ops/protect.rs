@@ -1,0 +1,54 @@
+//! `protect`: changes what mapped pages allow.
+
+use super::change::Change;
+use super::map::check_protection;
+use super::split::Splits;
+use crate::addr::PageRange;
+use crate::address_space::{AddressSpace, State};
+use crate::error::{Refusal, VmError};
+use crate::machine::Machine;
+use crate::page_table::Sharing;
+use vellum_abi::Protection;
+
+impl<M: Machine> AddressSpace<M> {
+    /// Begins to give every page of a wholly mapped range another protection.
+    ///
+    /// # Errors
+    /// `WriteAndExecute`, `TagsUnsupported`, `NotMapped`, `Sealed`, `SharedWritable`,
+    /// `MissingRight`, `OutOfKernelMemory`, `LimitReached`.
+    pub fn protect(&self, range: PageRange, protection: Protection) -> Result<Change<M>, Refusal> {
+        check_protection(&self.machine, protection)?;
+        self.exclusive(|state| {
+            state.at_rest()?;
+            check_mappings(state, &range, protection)?;
+            Splits::prepare(self, state, &range)?.apply(state);
+            Ok(Change::protect(state, range, protection))
+        })
+    }
+}
+
+fn check_mappings<M: Machine>(
+    state: &State<M>,
+    range: &PageRange,
+    protection: Protection,
+) -> Result<(), VmError> {
+    if !state.mappings.covers(range) {
+        return Err(VmError::NotMapped);
+    }
+    for mapping in state.mappings.in_range(range) {
+        if mapping.sealed {
+            return Err(VmError::Sealed);
+        }
+        let writes = protection.contains(Protection::WRITE);
+        if writes && mapping.sharing == Sharing::Shared && !mapping.object.is_writable() {
+            return Err(VmError::SharedWritable);
+        }
+        if protection.contains(Protection::TAGGED) && !mapping.object.has_defined_tags() {
+            return Err(VmError::TagsUnsupported);
+        }
+        if !mapping.maximum.contains(protection) {
+            return Err(VmError::MissingRight);
+        }
+    }
+    Ok(())
+}

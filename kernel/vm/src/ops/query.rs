@@ -1,0 +1,46 @@
+//! `query`: tells what is mapped.
+
+use crate::addr::Page;
+use crate::address_space::AddressSpace;
+use crate::decide::Leaf;
+use crate::machine::Machine;
+use crate::page_table::{self, Ownership, Sharing, Walk};
+use vellum_abi::{MapFlags, MappingInfo, PAGE_SIZE, PageState, Protection};
+
+impl<M: Machine> AddressSpace<M> {
+    /// Returns the mapping that covers a page, or the first above it, and that page's state.
+    #[must_use]
+    pub fn query(&self, page: Page) -> Option<MappingInfo> {
+        let state = self.shared();
+        let mapping = state.mappings.at_or_above(page)?;
+        let (kind, detail) = mapping.object.kind();
+        let shared = mapping.sharing == Sharing::Shared;
+        let flags = if shared { MapFlags::SHARED } else { MapFlags::NONE }
+            | if mapping.sealed { MapFlags::SEALED } else { MapFlags::NONE };
+        let writes = mapping.protection.contains(Protection::WRITE);
+        let implied = if writes { Protection::READ } else { Protection::NONE };
+        Some(MappingInfo {
+            start: mapping.range.start().address(),
+            length: mapping.range.pages() * PAGE_SIZE,
+            protection: (mapping.protection | implied).bits(),
+            flags: flags.bits(),
+            policy: mapping.policy as u64,
+            offset: mapping.offset * PAGE_SIZE,
+            kind: kind as u64,
+            detail,
+            page: self.page_state(page.max(mapping.range.start())) as u64,
+        })
+    }
+
+    fn page_state(&self, page: Page) -> PageState {
+        let Walk::Leaf(slot) = page_table::find(&self.machine, self.root, page) else {
+            return PageState::Untouched;
+        };
+        match Leaf::of(self.machine.read(slot)) {
+            Leaf::Empty | Leaf::Busy => PageState::Untouched,
+            Leaf::Valid { ownership: Ownership::Private, .. } => PageState::Private,
+            Leaf::Valid { ownership: Ownership::ReadShared, .. } => PageState::ReadShared,
+            Leaf::Valid { ownership: Ownership::Object, .. } => PageState::Object,
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Splitting mappings at the edges of a range, and merging what has become equal.
+
+use crate::addr::{Page, PageRange};
+use crate::address_space::{AddressSpace, State};
+use crate::error::VmError;
+use crate::machine::Machine;
+use crate::mapping::Mapping;
+use crate::mappings::{Node, OwnedNode};
+use core::mem::size_of;
+
+/// Nodes for the splits at both edges of a range, taken before anything is changed.
+pub(super) struct Splits<M: Machine>([Option<OwnedNode<M>>; 2]);
+
+impl<M: Machine> AddressSpace<M> {
+    /// Takes a node for a mapping, charged to the process.
+    pub(super) fn node(&self, mapping: Mapping<M>) -> Result<OwnedNode<M>, VmError> {
+        self.account.charge_kernel(size_of::<Node<M>>())?;
+        Node::allocate(&self.machine, mapping).map_err(|error| {
+            self.account.credit_kernel(size_of::<Node<M>>());
+            error.into()
+        })
+    }
+
+    /// Gives a node back. Its object may go with it, so no lock is held.
+    pub(super) fn recycle(&self, node: OwnedNode<M>) {
+        drop(node);
+        self.account.credit_kernel(size_of::<Node<M>>());
+    }
+}
+
+impl<M: Machine> Splits<M> {
+    /// Takes what the splits of a range need.
+    ///
+    /// # Errors
+    /// `OutOfKernelMemory`, `LimitReached`.
+    pub(super) fn prepare(
+        space: &AddressSpace<M>,
+        state: &State<M>,
+        range: &PageRange,
+    ) -> Result<Splits<M>, VmError> {
+        let first = tail_node(space, state, range.start())?;
+        match tail_node(space, state, range.end()) {
+            Ok(second) => Ok(Splits([first, second])),
+            Err(error) => {
+                first.into_iter().for_each(|node| space.recycle(node));
+                Err(error)
+            }
+        }
+    }
+
+    /// Gives the nodes back unused.
+    pub(super) fn abandon(self, space: &AddressSpace<M>) {
+        self.0.into_iter().flatten().for_each(|node| space.recycle(node));
+    }
+
+    /// Splits. The lock has been held since [`Self::prepare`].
+    pub(super) fn apply(self, state: &mut State<M>) {
+        for tail in self.0.into_iter().flatten() {
+            let at = tail.mapping().range.start();
+            if let Some(mut head) = state.mappings.remove(at) {
+                head.mapping_mut().truncate(at);
+                state.mappings.insert(head);
+            }
+            state.mappings.insert(tail);
+        }
+    }
+}
+
+/// Takes a node for the part behind `at` of a mapping that `at` lies inside of.
+fn tail_node<M: Machine>(
+    space: &AddressSpace<M>,
+    state: &State<M>,
+    at: Page,
+) -> Result<Option<OwnedNode<M>>, VmError> {
+    let inside = state.mappings.find(at).filter(|mapping| mapping.range.start() < at);
+    inside.map(|mapping| space.node(mapping.tail(at))).transpose()
+}
+
+/// Merges the mappings that meet at a page if they are one in all but name.
+pub(super) fn merge_at<M: Machine>(space: &AddressSpace<M>, state: &mut State<M>, at: Page) {
+    let (Some(low), Some(high)) = (state.mappings.below(at), state.mappings.find(at)) else {
+        return;
+    };
+    if !low.continues_in(high) {
+        return;
+    }
+    let start = low.range.start();
+    let (Some(mut low), Some(high)) = (state.mappings.remove(start), state.mappings.remove(at))
+    else {
+        return;
+    };
+    low.mapping_mut().absorb(high.mapping());
+    state.mappings.insert(low);
+    // Not its object's last mapping: `low` has the same object.
+    space.recycle(high);
+}

@@ -1,0 +1,164 @@
+//! The pages of a memory object.
+//!
+//! Owns: which frame holds which page, in a radix tree of 512-way nodes that are frames of words,
+//! reached through the machine as translation tables are. Refuses to know: who maps the object.
+//! A page is committed by one compare-and-exchange and stays until the object goes, so a frame
+//! that was found once may be used as long as the object is held.
+
+use crate::account::Account;
+use crate::error::VmError;
+use crate::fill::{Fill, Written};
+use crate::frame::{ObjectFrame, OwnedFrame, allocate, free};
+use crate::machine::Machine;
+use crate::page_table::{Descriptor, SLOTS, Slot, Table, allocate_table, free_table};
+use crate::tag::Tag;
+use core::sync::atomic::{AtomicU64, Ordering};
+use vellum_abi::Protection;
+
+/// The most pages that an object may have: what a user half can map.
+pub const MAX_PAGES: u64 = 1 << 35;
+
+/// The frames of one memory object.
+#[derive(Debug)]
+pub struct PageStore {
+    root: Table,
+    /// Levels of nodes above the pages, at least one.
+    depth: u32,
+    pages: u64,
+    committed: AtomicU64,
+}
+
+/// Where the search for a page ended.
+enum Place {
+    /// The slot of the page.
+    Page(Slot),
+    /// The slot of the next node, which is missing.
+    Node(Slot),
+}
+
+impl PageStore {
+    /// Returns a store of `pages` uncommitted pages.
+    ///
+    /// # Errors
+    /// `InvalidSize` for zero or more than [`MAX_PAGES`]; `OutOfFrames`, `LimitReached`.
+    pub fn new<M: Machine>(
+        machine: &M,
+        account: &Account,
+        pages: u64,
+    ) -> Result<PageStore, VmError> {
+        if pages == 0 || pages > MAX_PAGES {
+            return Err(VmError::InvalidSize);
+        }
+        let mut depth = 1;
+        while pages > 1 << (9 * depth) {
+            depth += 1;
+        }
+        let root = allocate_table(machine, account)?;
+        Ok(PageStore { root, depth, pages, committed: AtomicU64::new(0) })
+    }
+
+    /// Returns how many pages the object has.
+    pub fn pages(&self) -> u64 {
+        self.pages
+    }
+
+    /// Returns how many pages have a frame.
+    pub fn committed(&self) -> u64 {
+        self.committed.load(Ordering::Relaxed)
+    }
+
+    /// Returns the frame of a committed page.
+    pub fn frame<M: Machine>(&self, machine: &M, page: u64) -> Option<ObjectFrame> {
+        match self.find(machine, page) {
+            Place::Page(slot) => {
+                let word = machine.read(slot);
+                word.is_valid().then(|| ObjectFrame::of_object(word.frame()))
+            }
+            Place::Node(_) => None,
+        }
+    }
+
+    /// Gives a page a frame of zeros under tag zero unless it has one.
+    ///
+    /// Takes no lock. Of two callers at once one finds the other's frame and frees its own.
+    ///
+    /// # Errors
+    /// `OutOfFrames`, `LimitReached`.
+    pub fn commit<M: Machine>(
+        &self,
+        machine: &M,
+        account: &Account,
+        page: u64,
+    ) -> Result<Option<Written>, VmError> {
+        loop {
+            match self.find(machine, page) {
+                Place::Page(slot) if machine.read(slot).is_valid() => return Ok(None),
+                Place::Page(slot) => {
+                    if let Some(written) = self.fill_slot(machine, account, slot)? {
+                        return Ok(Some(written));
+                    }
+                }
+                Place::Node(slot) => {
+                    let node = allocate_table(machine, account)?;
+                    let link = Descriptor::table(node);
+                    if machine.exchange(slot, Descriptor::EMPTY, link).is_err() {
+                        free_table(machine, account, node);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Gives every frame back. The caller knows that nobody can reach the object any more.
+    pub fn clear<M: Machine>(&mut self, machine: &M, account: &Account) {
+        clear_node(machine, account, self.root, self.depth);
+        self.committed.store(0, Ordering::Relaxed);
+    }
+
+    fn find<M: Machine>(&self, machine: &M, page: u64) -> Place {
+        let mut node = self.root;
+        for level in (1..self.depth).rev() {
+            let slot = node.slot((page >> (9 * level)) as usize);
+            let word = machine.read(slot);
+            if !word.is_valid() {
+                return Place::Node(slot);
+            }
+            node = Table::new(word.frame());
+        }
+        Place::Page(node.slot(page as usize))
+    }
+
+    fn fill_slot<M: Machine>(
+        &self,
+        machine: &M,
+        account: &Account,
+        slot: Slot,
+    ) -> Result<Option<Written>, VmError> {
+        // Tags are cleared for whoever maps the object as Tagged memory, now or later.
+        let tagged = if machine.has_tags() { Protection::TAGGED } else { Protection::NONE };
+        let frame = allocate(machine, account)?;
+        let (frame, written) = Fill::Zero(Tag::ZERO).apply(machine, frame, tagged);
+        let word = Descriptor::stored(frame);
+        if machine.exchange(slot, Descriptor::EMPTY, word).is_err() {
+            free(machine, account, OwnedFrame::from_slot(word.frame()).discard());
+            return Ok(None);
+        }
+        self.committed.fetch_add(1, Ordering::Relaxed);
+        Ok(Some(written))
+    }
+}
+
+fn clear_node<M: Machine>(machine: &M, account: &Account, node: Table, depth: u32) {
+    for index in 0..SLOTS {
+        let word = machine.read(node.slot(index));
+        if !word.is_valid() {
+            continue;
+        }
+        if depth > 1 {
+            clear_node(machine, account, Table::new(word.frame()), depth - 1);
+        } else {
+            free(machine, account, OwnedFrame::from_slot(word.frame()).discard());
+        }
+    }
+    free_table(machine, account, node);
+}

@@ -1,0 +1,317 @@
+//! Descriptors as values.
+//!
+//! Bits of a level 3 leaf (Arm ARM, "VMSAv8-64 Block descriptor and Page descriptor formats"):
+//!
+//! ```text
+//!  0      valid              10     AF, always set here      51  DBM, never set here
+//!  1      page, not block    11     nG, set on user leaves   53  PXN, set on user leaves
+//!  4:2    AttrIndx           47:12  frame                    54  UXN
+//!  7:6    AP[2:1]            55     software: the frame is not the process's own
+//!  9:8    SH, inner          56     software: the frame is a shared object's; alone: busy
+//! ```
+//!
+//! The invariant that others rely on: a leaf of a frame that is not the process's own has AP[2]
+//! set (read-only) unless it was made by [`Descriptor::object`], and no leaf ever has DBM, so that
+//! hardware cannot make a shared frame writable (Arm ARM, "Hardware management of the dirty state").
+
+use crate::addr::FrameAddress;
+use crate::frame::{ObjectFrame, OwnedFrame, SharedFrame};
+use crate::page_table::Table;
+use vellum_abi::Protection;
+
+const VALID: u64 = 1 << 0;
+const TABLE_OR_PAGE: u64 = 1 << 1;
+const AP_EL0: u64 = 1 << 6;
+const AP_READ_ONLY: u64 = 1 << 7;
+const INNER_SHAREABLE: u64 = 0b11 << 8;
+const ACCESS_FLAG: u64 = 1 << 10;
+const NOT_GLOBAL: u64 = 1 << 11;
+const FRAME: u64 = 0x0000_ffff_ffff_f000;
+const DIRTY_BIT_MODIFIER: u64 = 1 << 51;
+const PXN: u64 = 1 << 53;
+const UXN: u64 = 1 << 54;
+const NOT_OWNED: u64 = 1 << 55;
+const OBJECT: u64 = 1 << 56;
+
+/// What every user leaf has.
+const USER_LEAF: u64 = VALID | TABLE_OR_PAGE | INNER_SHAREABLE | ACCESS_FLAG | NOT_GLOBAL | PXN;
+/// What `protect` may change.
+const PROTECTION: u64 = MemoryKind::MASK | AP_EL0 | AP_READ_ONLY | UXN;
+
+/// The memory attributes in use, as indices into MAIR_EL1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u64)]
+pub enum MemoryKind {
+    /// Normal Tagged write-back memory, 0xf0; plain 0xff on a machine without tags.
+    Tagged = 0,
+    /// Normal write-back memory, 0xff.
+    Normal = 1,
+    /// Device-nGnRnE, 0x00.
+    Device = 2,
+}
+
+impl MemoryKind {
+    /// The AttrIndx field.
+    const MASK: u64 = 0b111 << 2;
+
+    /// Returns the AttrIndx field of a descriptor.
+    #[must_use]
+    #[inline]
+    pub const fn bits(self) -> u64 {
+        (self as u64) << 2
+    }
+
+    /// Returns MAIR_EL1 for these indices. Without tags 0xf0 would be a reserved encoding.
+    #[must_use]
+    pub const fn mair(has_tags: bool) -> u64 {
+        let tagged = if has_tags { 0xf0 } else { 0xff };
+        tagged | 0xff << 8
+    }
+}
+
+/// Whose the frame of a leaf is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ownership {
+    /// The process's own: charged to its account, freed when the leaf goes.
+    Private,
+    /// A reference or memory object's, seen read-only.
+    ReadShared,
+    /// A memory object's, mapped shared.
+    Object,
+}
+
+/// Whether stores through a mapping are its process's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sharing {
+    /// The first store gives a private frame.
+    Private,
+    /// Stores change the object.
+    Shared,
+}
+
+/// One 64-bit word of a table or of a page store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Descriptor(u64);
+
+impl Descriptor {
+    /// Nothing is here.
+    pub const EMPTY: Descriptor = Descriptor(0);
+    /// A break-before-make is under way: hardware sees an invalid descriptor, the handler sees
+    /// that somebody else is about to publish a leaf.
+    pub const BUSY: Descriptor = Descriptor(OBJECT);
+
+    /// Takes a word as memory holds it.
+    #[must_use]
+    #[inline]
+    pub const fn from_word(word: u64) -> Descriptor {
+        Descriptor(word)
+    }
+
+    /// Returns the word.
+    #[must_use]
+    #[inline]
+    pub const fn to_word(self) -> u64 {
+        self.0
+    }
+
+    /// Points to the table of the next level. No hierarchical restriction.
+    #[must_use]
+    #[inline]
+    pub fn table(table: Table) -> Descriptor {
+        Descriptor(table.frame().to_physical() | VALID | TABLE_OR_PAGE)
+    }
+
+    /// Keeps a page of a memory object in a page store. Never seen by hardware.
+    #[must_use]
+    #[inline]
+    pub fn stored(frame: OwnedFrame) -> Descriptor {
+        Descriptor(frame.into_slot().to_physical() | VALID)
+    }
+
+    /// Gives a process its own frame.
+    #[must_use]
+    #[inline]
+    pub fn private(frame: OwnedFrame, protection: Protection) -> Descriptor {
+        Descriptor(frame.into_slot().to_physical() | USER_LEAF | access_bits(protection))
+    }
+
+    /// Shows a shared frame read-only, whatever the mapping allows.
+    #[must_use]
+    #[inline]
+    pub fn read_shared(frame: SharedFrame, protection: Protection) -> Descriptor {
+        let bits = access_bits(protection) | AP_READ_ONLY | NOT_OWNED;
+        Descriptor(frame.address().to_physical() | USER_LEAF | bits)
+    }
+
+    /// Maps a memory object's frame for everybody to change.
+    #[must_use]
+    #[inline]
+    pub fn object(frame: ObjectFrame, protection: Protection) -> Descriptor {
+        let bits = access_bits(protection) | NOT_OWNED | OBJECT;
+        Descriptor(frame.address().to_physical() | USER_LEAF | bits)
+    }
+
+    /// Returns whether hardware may use the descriptor.
+    #[must_use]
+    #[inline]
+    pub const fn is_valid(self) -> bool {
+        self.0 & VALID != 0
+    }
+
+    /// Returns the frame or next table that a valid descriptor names.
+    #[must_use]
+    #[inline]
+    pub const fn frame(self) -> FrameAddress {
+        FrameAddress::containing(self.0 & FRAME)
+    }
+
+    /// Returns whose the frame of a valid leaf is.
+    #[must_use]
+    #[inline]
+    pub const fn ownership(self) -> Ownership {
+        match (self.0 & NOT_OWNED != 0, self.0 & OBJECT != 0) {
+            (false, _) => Ownership::Private,
+            (true, false) => Ownership::ReadShared,
+            (true, true) => Ownership::Object,
+        }
+    }
+
+    /// Returns whether EL0 may load, store or execute through a valid leaf.
+    #[must_use]
+    #[inline]
+    pub const fn protection(self) -> Protection {
+        let mut bits = 0;
+        if self.0 & AP_EL0 != 0 {
+            bits |= Protection::READ.bits();
+            if self.0 & AP_READ_ONLY == 0 {
+                bits |= Protection::WRITE.bits();
+            }
+        }
+        if self.0 & UXN == 0 {
+            bits |= Protection::EXECUTE.bits();
+        }
+        if self.0 & MemoryKind::MASK == MemoryKind::Tagged.bits() {
+            bits |= Protection::TAGGED.bits();
+        }
+        match Protection::from_bits(bits) {
+            Some(protection) => protection,
+            None => Protection::NONE,
+        }
+    }
+
+    /// Returns a valid leaf with another protection; a read-shared frame stays read-only.
+    #[must_use]
+    pub const fn with_protection(self, protection: Protection) -> Descriptor {
+        let mut bits = access_bits(protection);
+        if matches!(self.ownership(), Ownership::ReadShared) {
+            bits |= AP_READ_ONLY;
+        }
+        Descriptor(self.0 & !PROTECTION | bits)
+    }
+
+    /// Returns whether a valid leaf may become `new` by one store, without break-before-make.
+    ///
+    /// Allowed live: a change of permissions that keeps frame, memory attribute and shareability
+    /// (Arm ARM, "Using break-before-make when updating translation table entries").
+    #[must_use]
+    pub const fn may_become(self, new: Descriptor) -> bool {
+        let live = AP_EL0 | AP_READ_ONLY | UXN;
+        self.is_valid() && (self.0 ^ new.0) & !live == 0
+    }
+
+    /// Returns whether the descriptor keeps this file's invariant. For the auditor.
+    #[must_use]
+    pub const fn is_sound(self) -> bool {
+        let writable = self.protection().contains(Protection::WRITE);
+        let executable = self.protection().contains(Protection::EXECUTE);
+        self.0 & USER_LEAF == USER_LEAF
+            && self.0 & DIRTY_BIT_MODIFIER == 0
+            && !(writable && executable)
+            && !(writable && matches!(self.ownership(), Ownership::ReadShared))
+    }
+}
+
+/// Returns AttrIndx, AP and UXN for a protection. WRITE implies READ; no access at all clears
+/// AP[1], which keeps the leaf and its frame.
+#[inline]
+const fn access_bits(protection: Protection) -> u64 {
+    let tagged = protection.contains(Protection::TAGGED);
+    let kind = if tagged { MemoryKind::Tagged } else { MemoryKind::Normal };
+    let mut bits = kind.bits();
+    if protection.contains(Protection::WRITE) {
+        bits |= AP_EL0;
+    } else {
+        bits |= AP_READ_ONLY;
+        if protection.contains(Protection::READ) || protection.contains(Protection::EXECUTE) {
+            bits |= AP_EL0;
+        }
+    }
+    if !protection.contains(Protection::EXECUTE) {
+        bits |= UXN;
+    }
+    bits
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Descriptor, Ownership, access_bits};
+    use crate::addr::FrameAddress;
+    use crate::frame::{ObjectFrame, OwnedFrame, SharedFrame, UninitFrame};
+    use vellum_abi::Protection;
+
+    fn every_protection() -> impl Iterator<Item = Protection> {
+        (0..16)
+            .filter_map(Protection::from_bits)
+            .filter(|protection| !protection.contains(Protection::WRITE | Protection::EXECUTE))
+    }
+
+    fn leaves(protection: Protection) -> [(Descriptor, Ownership); 3] {
+        let frame = FrameAddress::containing(0x1234_5000);
+        let owned = OwnedFrame::after_fill(UninitFrame::from_allocator(frame));
+        [
+            (Descriptor::private(owned, protection), Ownership::Private),
+            (
+                Descriptor::read_shared(SharedFrame::of_object(frame), protection),
+                Ownership::ReadShared,
+            ),
+            (Descriptor::object(ObjectFrame::of_object(frame), protection), Ownership::Object),
+        ]
+    }
+
+    #[test]
+    fn every_leaf_is_sound_and_tells_what_it_was_made_of() {
+        for protection in every_protection() {
+            for (leaf, ownership) in leaves(protection) {
+                assert!(leaf.is_valid() && leaf.is_sound(), "{protection:?} {ownership:?}");
+                assert_eq!(leaf.ownership(), ownership);
+                assert_eq!(leaf.frame(), FrameAddress::containing(0x1234_5000));
+                let wanted =
+                    protection.contains(Protection::WRITE) && ownership != Ownership::ReadShared;
+                assert_eq!(leaf.protection().contains(Protection::WRITE), wanted);
+            }
+        }
+    }
+
+    #[test]
+    fn another_protection_is_the_leaf_that_would_have_been_made() {
+        for (old, new) in
+            every_protection().flat_map(|old| every_protection().map(move |new| (old, new)))
+        {
+            for (from, to) in leaves(old).into_iter().zip(leaves(new)) {
+                assert_eq!(from.0.with_protection(new), to.0);
+            }
+        }
+    }
+
+    #[test]
+    fn a_change_of_frame_or_attribute_needs_break_before_make() {
+        let read = Protection::READ;
+        let [(leaf, _), (shared, _), _] = leaves(read);
+        assert!(leaf.may_become(leaf.with_protection(Protection::WRITE)));
+        assert!(!leaf.may_become(leaf.with_protection(read | Protection::TAGGED)));
+        assert!(!shared.may_become(leaf));
+        assert!(!Descriptor::EMPTY.may_become(leaf));
+        assert!(!Descriptor::BUSY.is_valid());
+        assert_ne!(access_bits(read), access_bits(Protection::NONE));
+    }
+}

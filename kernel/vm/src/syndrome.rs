@@ -1,0 +1,160 @@
+//! What an exception means: decoding of ESR_ELx, pure.
+//!
+//! Owns: the fields of the syndrome (Arm ARM, "ESR_EL1, Exception Syndrome Register" and the
+//! encodings of ISS for Data Aborts and Instruction Aborts). Refuses to know: registers.
+
+use crate::addr::UserPointer;
+use vellum_abi::{ExitKind, FaultAccess};
+
+/// Supervisor call from AArch64.
+pub const EC_SVC64: u64 = 0x15;
+const EC_UNKNOWN: u64 = 0x00;
+const EC_FP_TRAP: u64 = 0x07;
+const EC_ILLEGAL_STATE: u64 = 0x0e;
+const EC_SYSTEM_REGISTER: u64 = 0x18;
+const EC_SVE_TRAP: u64 = 0x19;
+const EC_SME_TRAP: u64 = 0x1d;
+const EC_INSTRUCTION_ABORT_EL0: u64 = 0x20;
+const EC_PC_ALIGNMENT: u64 = 0x22;
+const EC_DATA_ABORT_EL0: u64 = 0x24;
+const EC_DATA_ABORT_EL1: u64 = 0x25;
+const EC_SP_ALIGNMENT: u64 = 0x26;
+const EC_BREAKPOINT_EL0: u64 = 0x30;
+const EC_BRK64: u64 = 0x3c;
+
+/// WnR: the access was a write.
+const WRITE_NOT_READ: u64 = 1 << 6;
+/// CM: the access was cache maintenance, which WnR calls a write although it needs only a read.
+const CACHE_MAINTENANCE: u64 = 1 << 8;
+
+/// What kind of fault an abort reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AbortKind {
+    /// Translation, access flag or permission fault: a matter for the fault handler.
+    Mapping,
+    /// Synchronous tag check fault.
+    TagCheck,
+    /// Unaligned access where alignment is needed.
+    Alignment,
+    /// Conflicting TLB entries: invalidate and try again.
+    TlbConflict,
+    /// External abort, unsupported atomic update and all else.
+    External,
+}
+
+/// A data or instruction abort, decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Abort {
+    /// The address as the program used it, tag and all.
+    pub pointer: UserPointer,
+    /// What the instruction tried to do.
+    pub access: FaultAccess,
+    /// What went wrong.
+    pub kind: AbortKind,
+}
+
+/// Returns the exception class, bits 31:26.
+#[must_use]
+#[inline]
+pub const fn class(esr: u64) -> u64 {
+    esr >> 26 & 0x3f
+}
+
+/// Decodes a data or instruction abort. FAR keeps the tag of the pointer on every abort.
+#[must_use]
+#[inline]
+pub const fn abort(esr: u64, far: u64) -> Abort {
+    let kind = match esr & 0x3f {
+        0b00_0100..=0b00_1111 => AbortKind::Mapping,
+        0b01_0001 => AbortKind::TagCheck,
+        0b10_0001 => AbortKind::Alignment,
+        0b11_0000 => AbortKind::TlbConflict,
+        // Address size and translation faults at level 0 and below come out of walks too.
+        0b00_0000..=0b00_0011 | 0b10_1001..=0b10_1011 => AbortKind::Mapping,
+        _ => AbortKind::External,
+    };
+    let access = if matches!(class(esr), EC_INSTRUCTION_ABORT_EL0) {
+        FaultAccess::Execute
+    } else if esr & WRITE_NOT_READ != 0 && esr & CACHE_MAINTENANCE == 0 {
+        FaultAccess::Write
+    } else {
+        FaultAccess::Read
+    };
+    Abort { pointer: UserPointer::new(far), access, kind }
+}
+
+/// Returns how a process dies of an exception that is neither an abort nor a supervisor call.
+#[must_use]
+pub const fn death(esr: u64) -> ExitKind {
+    match class(esr) {
+        EC_UNKNOWN | EC_ILLEGAL_STATE => ExitKind::UndefinedInstruction,
+        EC_FP_TRAP | EC_SYSTEM_REGISTER | EC_SVE_TRAP | EC_SME_TRAP => ExitKind::TrappedInstruction,
+        EC_PC_ALIGNMENT | EC_SP_ALIGNMENT => ExitKind::Alignment,
+        EC_BREAKPOINT_EL0..=EC_BRK64 => ExitKind::Breakpoint,
+        _ => ExitKind::Unhandled,
+    }
+}
+
+/// Returns the exception class in words, for a panic.
+#[must_use]
+pub const fn class_text(esr: u64) -> &'static str {
+    match class(esr) {
+        EC_UNKNOWN => "undefined instruction",
+        EC_FP_TRAP => "trapped floating-point instruction",
+        EC_ILLEGAL_STATE => "illegal execution state",
+        EC_SVC64 => "supervisor call",
+        EC_SYSTEM_REGISTER => "trapped system register access",
+        EC_SVE_TRAP | EC_SME_TRAP => "trapped vector instruction",
+        EC_INSTRUCTION_ABORT_EL0 => "instruction abort from user mode",
+        0x21 => "instruction abort in the kernel",
+        EC_PC_ALIGNMENT => "misaligned program counter",
+        EC_DATA_ABORT_EL0 => "data abort from user mode",
+        EC_DATA_ABORT_EL1 => "data abort in the kernel",
+        EC_SP_ALIGNMENT => "misaligned stack pointer",
+        0x2f => "SError interrupt",
+        EC_BREAKPOINT_EL0..=EC_BRK64 => "debug exception",
+        _ => "exception of another class",
+    }
+}
+
+/// Returns the fault status code of an abort in words, for a panic.
+#[must_use]
+pub const fn status_text(esr: u64) -> &'static str {
+    match esr & 0x3f {
+        0b00_0000..=0b00_0011 => "address size fault",
+        0b00_0100..=0b00_0111 => "translation fault",
+        0b00_1000..=0b00_1011 => "access flag fault",
+        0b00_1100..=0b00_1111 => "permission fault",
+        0b01_0001 => "tag check fault",
+        0b10_0001 => "alignment fault",
+        0b11_0000 => "TLB conflict",
+        _ => "external abort or other",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{AbortKind, abort};
+    use vellum_abi::FaultAccess;
+
+    #[test]
+    fn cache_maintenance_is_no_write() {
+        let write = 0x24 << 26 | 1 << 6 | 0x0f;
+        assert_eq!(abort(write, 0).access, FaultAccess::Write);
+        assert_eq!(abort(write | 1 << 8, 0).access, FaultAccess::Read);
+    }
+
+    #[test]
+    fn status_codes_are_told_apart() {
+        let kind = |status: u64| abort(0x24 << 26 | status, 0).kind;
+        for status in [0x04, 0x07, 0x0b, 0x0c, 0x0f] {
+            assert_eq!(kind(status), AbortKind::Mapping);
+        }
+        assert_eq!(kind(0x11), AbortKind::TagCheck);
+        assert_eq!(kind(0x21), AbortKind::Alignment);
+        assert_eq!(kind(0x30), AbortKind::TlbConflict);
+        assert_eq!(kind(0x10), AbortKind::External);
+        assert_eq!(abort(0x20 << 26 | 0x0f, 7 << 56 | 8).access, FaultAccess::Execute);
+        assert_eq!(abort(0x24 << 26, 7 << 56 | 8).pointer.tag().value(), 7);
+    }
+}
