@@ -105,6 +105,12 @@ impl<M: Machine> AddressSpace<M> {
         &self.counters
     }
 
+    /// Returns whether no long operation is under way.
+    #[must_use]
+    pub fn is_at_rest(&self) -> bool {
+        self.shared().at_rest().is_ok()
+    }
+
     /// Writes the process's own numbers into `stat`.
     pub fn report(&self, stat: &mut Stat) {
         self.counters.report(stat);

@@ -2,7 +2,7 @@
 
 use crate::addr::RangeError;
 use crate::machine::PoolExhausted;
-use vellum_abi::Error;
+use vellum_abi::{Error, ExitKind};
 
 /// One variant a cause. An operation that returns one has changed nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +62,20 @@ impl From<RangeError> for VmError {
 impl From<PoolExhausted> for VmError {
     fn from(PoolExhausted: PoolExhausted) -> VmError {
         VmError::OutOfKernelMemory
+    }
+}
+
+impl VmError {
+    /// Returns why the kernel could not access memory on a process's behalf, given how the
+    /// process itself would have died of the access.
+    #[must_use]
+    pub fn of_access(kind: ExitKind) -> VmError {
+        match kind {
+            ExitKind::OutOfFrames => VmError::OutOfFrames,
+            ExitKind::OutOfKernelMemory => VmError::OutOfKernelMemory,
+            ExitKind::LimitReached => VmError::LimitReached,
+            _ => VmError::BadAddress,
+        }
     }
 }
 

@@ -56,16 +56,26 @@ pub enum ObjectPage {
 }
 
 impl<M: Machine> MemoryObject<M> {
+    /// Kernel memory that an object is charged for.
+    const BYTES: usize = size_of::<Self>();
+
     /// Makes a reference object of a frame that was just initialised, tags included.
+    ///
+    /// # Errors
+    /// `LimitReached`; the frame is given back.
     pub(crate) fn reference(
         machine: M,
         account: M::Shared<Account>,
         frame: UninitFrame,
         content: Content,
-    ) -> MemoryObject<M> {
+    ) -> Result<MemoryObject<M>, VmError> {
+        if let Err(error) = account.charge_kernel(Self::BYTES) {
+            frame::free(&machine, &account, frame);
+            return Err(error);
+        }
         machine.system().refpage_made();
         let contents = Contents::Reference { frame: frame.into_address(), content };
-        MemoryObject { machine, account, contents }
+        Ok(MemoryObject { machine, account, contents })
     }
 
     /// Makes a memory object of `length` zero bytes.
@@ -81,18 +91,28 @@ impl<M: Machine> MemoryObject<M> {
         if !length.is_multiple_of(PAGE_SIZE) {
             return Err(VmError::Misaligned);
         }
-        let store = PageStore::new(&machine, &account, length / PAGE_SIZE)?;
-        Ok(MemoryObject { machine, account, contents: Contents::Memory(store) })
+        account.charge_kernel(Self::BYTES)?;
+        match PageStore::new(&machine, &account, length / PAGE_SIZE) {
+            Ok(store) => Ok(MemoryObject { machine, account, contents: Contents::Memory(store) }),
+            Err(error) => {
+                account.credit_kernel(Self::BYTES);
+                Err(error)
+            }
+        }
     }
 
     /// Makes an object of frames that the allocator does not manage and that never change.
+    ///
+    /// # Errors
+    /// `LimitReached`.
     pub fn fixed(
         machine: M,
         account: M::Shared<Account>,
         first: FrameAddress,
         pages: u64,
-    ) -> MemoryObject<M> {
-        MemoryObject { machine, account, contents: Contents::Fixed { first, pages } }
+    ) -> Result<MemoryObject<M>, VmError> {
+        account.charge_kernel(Self::BYTES)?;
+        Ok(MemoryObject { machine, account, contents: Contents::Fixed { first, pages } })
     }
 
     /// Returns the number of pages, or `None` for an endless reference object.
@@ -184,5 +204,6 @@ impl<M: Machine> Drop for MemoryObject<M> {
             Contents::Memory(store) => store.clear(&self.machine, &self.account),
             Contents::Fixed { .. } => {}
         }
+        self.account.credit_kernel(Self::BYTES);
     }
 }

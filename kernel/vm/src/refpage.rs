@@ -54,12 +54,12 @@ pub fn from_user<M: Machine>(
         frame::free(machine, &space.account, frame);
         return Err(match refusal {
             AccessRefusal::Changing => Refusal::Changing,
-            AccessRefusal::Fault(_) => VmError::BadAddress.into(),
+            AccessRefusal::Fault(kind) => VmError::of_access(kind).into(),
         });
     }
     count(machine, &space.counters);
     let content = classify(machine, frame.address());
-    Ok(MemoryObject::reference(machine.clone(), space.account.clone(), frame, content))
+    Ok(MemoryObject::reference(machine.clone(), space.account.clone(), frame, content)?)
 }
 
 /// Makes a reference object of one byte.
@@ -82,7 +82,7 @@ pub fn pattern<M: Machine>(
     }
     count(machine, counters);
     let content = Content::Pattern(byte);
-    Ok(MemoryObject::reference(machine.clone(), account.clone(), frame, content))
+    MemoryObject::reference(machine.clone(), account.clone(), frame, content)
 }
 
 /// Makes a reference object of zeros under one tag. With tag zero it is anonymous memory.
@@ -106,7 +106,7 @@ pub fn tagged<M: Machine>(
     }
     count(machine, counters);
     let content = Content::Tagged(tag);
-    Ok(MemoryObject::reference(machine.clone(), account.clone(), frame, content))
+    MemoryObject::reference(machine.clone(), account.clone(), frame, content)
 }
 
 fn count<M: Machine>(machine: &M, counters: &Counters) {

@@ -4,12 +4,13 @@
 //! lock, so that nobody can unmap it meanwhile. Reads never take a frame; writes get a private one
 //! first and never reach a frame that is not the process's to write.
 
-use crate::addr::{FrameAddress, PAGE_SHIFT, Page};
+use crate::addr::{FrameAddress, PAGE_SHIFT, Page, UserPointer};
 use crate::address_space::AddressSpace;
 use crate::decide::{Leaf, allows};
 use crate::fault::Outcome;
 use crate::machine::Machine;
 use crate::page_table::{self, Walk};
+use crate::tag::Tag;
 use vellum_abi::{ExitKind, FaultAccess, PAGE_SIZE, Protection};
 
 /// Why memory could not be accessed.
@@ -50,6 +51,17 @@ impl<M: Machine> AddressSpace<M> {
                 Outcome::Die(kind) => return Err(AccessRefusal::Fault(kind)),
             }
         }
+    }
+
+    /// Returns the allocation tag of a page that is present, for reports.
+    #[must_use]
+    pub fn tag_at(&self, pointer: UserPointer) -> Option<Tag> {
+        let _state = self.shared();
+        let Walk::Leaf(slot) = page_table::find(&self.machine, self.root, pointer.page()?) else {
+            return None;
+        };
+        let leaf = self.machine.read(slot);
+        leaf.is_valid().then(|| self.machine.read_tag(leaf.frame(), pointer.page_offset()))
     }
 
     /// Copies bytes from an untagged user address, up to the end of its page. Returns how many.

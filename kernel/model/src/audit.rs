@@ -1,0 +1,69 @@
+//! Checks of the whole machine at rest, from the descriptors in memory.
+
+use crate::family::Family;
+use crate::machine::Model;
+use crate::violation::Violation;
+use crate::walk::is_sound;
+use crate::world::World;
+use std::collections::HashMap;
+use vellum_vm::addr::{FrameAddress, Page};
+use vellum_vm::page_table::{Descriptor, Ownership, SLOTS, Table};
+
+/// A leaf as hardware would find it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LeafView {
+    /// The page it translates.
+    pub page: Page,
+    /// The descriptor.
+    pub descriptor: Descriptor,
+}
+
+impl<F: Family> Model<F> {
+    /// Returns every leaf below a root, in order.
+    #[must_use]
+    pub fn leaves(&self, root: Table) -> Vec<LeafView> {
+        let mut leaves = Vec::new();
+        self.world().collect(root.frame(), 0, 0, &mut leaves);
+        leaves
+    }
+
+    /// Checks the machine at rest: every TLB entry is what memory says, no maintenance is half
+    /// done, every leaf is sound, no frame that one private leaf owns has another leaf.
+    pub fn audit(&self, roots: &[Table]) {
+        let mut world = self.world();
+        world.audit_tlb();
+        let mut leaves = Vec::new();
+        roots.iter().for_each(|root| world.collect(root.frame(), 0, 0, &mut leaves));
+        let mut uses: HashMap<FrameAddress, u32> = HashMap::new();
+        for leaf in &leaves {
+            *uses.entry(leaf.descriptor.frame()).or_default() += 1;
+        }
+        for LeafView { descriptor, .. } in leaves {
+            let frame = descriptor.frame();
+            world.contents(frame);
+            if !is_sound(descriptor.to_word()) {
+                world.violate(Violation::UnsoundLeaf(frame, descriptor.to_word()));
+            }
+            if descriptor.ownership() == Ownership::Private && uses[&frame] != 1 {
+                world.violate(Violation::SharedPrivateFrame(frame));
+            }
+        }
+    }
+}
+
+impl World {
+    fn collect(&mut self, table: FrameAddress, level: u32, start: u64, found: &mut Vec<LeafView>) {
+        for index in 0..SLOTS {
+            let descriptor = Descriptor::from_word(self.table(table).word(index));
+            if !descriptor.is_valid() {
+                continue;
+            }
+            let number = start + ((index as u64) << (9 * (3 - level)));
+            if level == 3 {
+                found.push(LeafView { page: Page::from_number(number), descriptor });
+            } else {
+                self.collect(descriptor.frame(), level + 1, number, found);
+            }
+        }
+    }
+}

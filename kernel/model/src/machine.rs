@@ -1,0 +1,385 @@
+//! The machine's acts, one by one.
+
+use crate::family::Family;
+use crate::frame::Frame;
+use crate::lock::{SpinMutex, SpinRwLock};
+use crate::pool::{PoolState, Pooled, PooledShared};
+use crate::tlb::{Key, Tlb};
+use crate::violation::Violation;
+use crate::world::World;
+use std::collections::BTreeMap;
+use std::marker::PhantomData;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use vellum_vm::addr::{FrameAddress, Page};
+use vellum_vm::counters::SystemCounters;
+use vellum_vm::frame::UninitFrame;
+use vellum_vm::machine::{Asid, Machine, PoolExhausted, Pools};
+use vellum_vm::page_table::{Descriptor, Slot};
+use vellum_vm::tag::{GRANULES_PER_PAGE, Tag};
+
+/// What a model machine is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct ModelOptions {
+    /// Frames that the allocator has.
+    pub frames: usize,
+    /// Frames behind them that it never had, full of their number counted from zero.
+    pub fixed_frames: usize,
+    /// Virtual CPUs.
+    pub cpus: usize,
+    /// Whether there are allocation tags.
+    pub tags: bool,
+}
+
+impl Default for ModelOptions {
+    fn default() -> ModelOptions {
+        ModelOptions { frames: 1024, fixed_frames: 4, cpus: 2, tags: true }
+    }
+}
+
+/// How often the machine did what.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Acts {
+    /// `DSB ISHST`.
+    pub dsb_ishst: u64,
+    /// `DSB ISH`.
+    pub dsb_ish: u64,
+    /// `ISB`.
+    pub isb: u64,
+    /// `TLBI` of every kind.
+    pub tlbi: u64,
+    /// Whole-page fills and copies.
+    pub fills: u64,
+    /// Frames given out.
+    pub allocations: u64,
+}
+
+struct Shared {
+    world: Mutex<World>,
+    pools: Arc<PoolState>,
+    system: SystemCounters,
+    tags: bool,
+    pause: AtomicBool,
+}
+
+/// A model machine. Cloning it names the same machine.
+pub struct Model<F: Family>(Arc<Shared>, PhantomData<F>);
+
+impl<F: Family> Clone for Model<F> {
+    fn clone(&self) -> Model<F> {
+        Model(self.0.clone(), PhantomData)
+    }
+}
+
+impl<F: Family> std::fmt::Debug for Model<F> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Model")
+    }
+}
+
+impl<F: Family> Model<F> {
+    /// Returns a machine whose frames are all free.
+    #[must_use]
+    pub fn new(options: ModelOptions) -> Model<F> {
+        let mut world = World {
+            frames: crate::frame::Frames::new(options.frames, options.fixed_frames),
+            tlb: Tlb::default(),
+            pending: BTreeMap::new(),
+            contexts: vec![None; options.cpus],
+            violations: Vec::new(),
+            acts: Acts::default(),
+            has_tags: options.tags,
+        };
+        let first = world.frames.first_fixed().to_physical();
+        for number in 0..options.fixed_frames {
+            let address = first + number as u64 * vellum_abi::PAGE_SIZE;
+            world.contents(FrameAddress::containing(address)).fill(number as u8);
+        }
+        let shared = Shared {
+            world: Mutex::new(world),
+            pools: Arc::default(),
+            system: SystemCounters::new(),
+            tags: options.tags,
+            pause: AtomicBool::new(false),
+        };
+        Model(Arc::new(shared), PhantomData)
+    }
+
+    pub(crate) fn world(&self) -> MutexGuard<'_, World> {
+        // A violation panics with the world in hand; what unwinds then may still look at it.
+        self.0.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Comes before every act.
+    fn act(&self) -> MutexGuard<'_, World> {
+        F::step();
+        self.world()
+    }
+
+    /// Returns how many frames the allocator has.
+    #[must_use]
+    pub fn free_frames(&self) -> usize {
+        self.world().frames.free_count()
+    }
+
+    /// Returns how many pool objects are alive.
+    #[must_use]
+    pub fn pool_objects(&self) -> u64 {
+        self.0.pools.objects()
+    }
+
+    /// Returns the first frame that the allocator never had.
+    #[must_use]
+    pub fn first_fixed(&self) -> FrameAddress {
+        self.world().frames.first_fixed()
+    }
+
+    /// Lets the allocation fail, of a frame or a pool object, that comes as number `allocations`
+    /// from now; zero for none.
+    pub fn fail_in(&self, allocations: u64) {
+        self.0.pools.fail_in(allocations);
+    }
+
+    /// Returns how many allocations failed because of [`Self::fail_in`].
+    #[must_use]
+    pub fn injected(&self) -> u64 {
+        self.0.pools.injected()
+    }
+
+    /// Sets what [`Machine::should_pause`] answers.
+    pub fn set_pause(&self, pause: bool) {
+        self.0.pause.store(pause, Ordering::Relaxed);
+    }
+
+    /// Returns what the machine did since it was made.
+    #[must_use]
+    pub fn acts(&self) -> Acts {
+        self.world().acts
+    }
+
+    /// Returns what was violated, first to last.
+    #[must_use]
+    pub fn violations(&self) -> Vec<Violation> {
+        self.world().violations.clone()
+    }
+
+    fn invalidate(&self, keys_fn: impl FnOnce(&World) -> Vec<Key>) {
+        let mut world = self.act();
+        world.acts.tlbi += 1;
+        let keys = keys_fn(&world);
+        world.invalidate(F::cpu(), keys);
+    }
+
+    fn fill(&self, frame: &UninitFrame, fill_fn: impl FnOnce(&mut Frame)) {
+        fill_fn(self.act().fresh::<F>(frame.address()));
+    }
+
+    fn copy(&self, from: FrameAddress, to: &UninitFrame, with_tags: bool) {
+        let mut world = self.act();
+        let source = world.contents(from).contents();
+        if !source.written.is_full() {
+            world.violate(Violation::UninitialisedBytes(from));
+        }
+        if with_tags && !source.tagged.is_full() {
+            world.violate(Violation::UninitialisedTags(from));
+        }
+        let target = world.fresh::<F>(to.address());
+        target.copy_from(&source);
+        if with_tags {
+            target.set_tags(source.tags);
+        }
+    }
+}
+
+impl<F: Family> Pools for Model<F> {
+    type Owned<T: Send + Sync + 'static> = Pooled<T>;
+    type Shared<T: Send + Sync + 'static> = PooledShared<T>;
+
+    fn own<T: Send + Sync + 'static>(&self, value: T) -> Result<Pooled<T>, PoolExhausted> {
+        F::step();
+        if self.0.pools.fails_now() {
+            return Err(PoolExhausted);
+        }
+        Ok(Pooled::new(&self.0.pools, value))
+    }
+
+    fn share<T: Send + Sync + 'static>(&self, value: T) -> Result<PooledShared<T>, PoolExhausted> {
+        F::step();
+        if self.0.pools.fails_now() {
+            return Err(PoolExhausted);
+        }
+        Ok(PooledShared::new(&self.0.pools, value))
+    }
+
+    fn owners<T: Send + Sync + 'static>(&self, shared: &PooledShared<T>) -> u64 {
+        shared.owners()
+    }
+}
+
+impl<F: Family> Machine for Model<F> {
+    type Mutex = SpinMutex<F>;
+    type RwLock = SpinRwLock<F>;
+
+    fn allocate_frame(&self) -> Option<UninitFrame> {
+        let mut world = self.act();
+        if self.0.pools.fails_now() {
+            return None;
+        }
+        world.acts.allocations += 1;
+        world.frames.allocate().map(UninitFrame::from_allocator)
+    }
+
+    fn free_frame(&self, frame: UninitFrame) {
+        self.act().free(frame.into_address());
+    }
+
+    fn release_frame(&self, frame: FrameAddress) -> Option<UninitFrame> {
+        let mut world = self.act();
+        let count = &mut world.frame(frame).count;
+        match count {
+            // Whoever gets the frame has the one count that is left.
+            Some(1) => Some(UninitFrame::from_allocator(frame)),
+            Some(more) => {
+                *more -= 1;
+                None
+            }
+            None => None,
+        }
+    }
+
+    fn frame_count(&self, frame: FrameAddress) -> u32 {
+        self.act().frame(frame).count.unwrap_or(0)
+    }
+
+    fn read(&self, slot: Slot) -> Descriptor {
+        Descriptor::from_word(self.act().load(F::cpu(), slot))
+    }
+
+    fn write(&self, slot: Slot, descriptor: Descriptor) {
+        self.act().store(F::cpu(), slot, descriptor.to_word());
+    }
+
+    fn exchange(&self, slot: Slot, current: Descriptor, new: Descriptor) -> Result<(), Descriptor> {
+        let mut world = self.act();
+        let held = world.load(F::cpu(), slot);
+        if held != current.to_word() {
+            return Err(Descriptor::from_word(held));
+        }
+        world.store(F::cpu(), slot, new.to_word());
+        Ok(())
+    }
+
+    fn dsb_ishst(&self) {
+        let mut world = self.act();
+        world.acts.dsb_ishst += 1;
+        world.publish(F::cpu());
+    }
+
+    fn dsb_ish(&self) {
+        let mut world = self.act();
+        world.acts.dsb_ish += 1;
+        world.publish(F::cpu());
+        world.tlb.complete(F::cpu());
+    }
+
+    fn isb(&self) {
+        self.act().acts.isb += 1;
+    }
+
+    fn tlbi_leaf(&self, asid: Asid, page: Page) {
+        self.invalidate(|_| vec![Key::new(asid.0, 3, page.number())]);
+    }
+
+    fn tlbi_page(&self, asid: Asid, page: Page) {
+        self.invalidate(|_| (0..4).map(|level| Key::new(asid.0, level, page.number())).collect());
+    }
+
+    fn tlbi_asid(&self, asid: Asid) {
+        self.invalidate(|world| world.tlb.keys_of(Some(asid.0)).into_iter().collect());
+    }
+
+    fn tlbi_all(&self) {
+        self.invalidate(|world| world.tlb.keys_of(None).into_iter().collect());
+    }
+
+    fn zero_page(&self, frame: &UninitFrame) {
+        self.fill(frame, |frame| frame.fill(0));
+    }
+
+    fn zero_page_with_tag(&self, frame: &UninitFrame, tag: Tag) {
+        self.fill(frame, |frame| {
+            frame.fill(0);
+            frame.set_tags([tag.value(); GRANULES_PER_PAGE]);
+        });
+    }
+
+    fn fill_page(&self, frame: &UninitFrame, byte: u8) {
+        self.fill(frame, |frame| frame.fill(byte));
+    }
+
+    fn clear_tags(&self, frame: FrameAddress) {
+        let mut world = self.act();
+        if world.tlb.naming(frame.to_physical()).next().is_some() {
+            world.violate(Violation::FilledWhileMapped(frame));
+        }
+        world.contents(frame).set_tags([0; GRANULES_PER_PAGE]);
+    }
+
+    fn copy_page(&self, from: FrameAddress, to: &UninitFrame) {
+        self.copy(from, to, false);
+    }
+
+    fn copy_page_with_tags(&self, from: FrameAddress, to: &UninitFrame) {
+        self.copy(from, to, true);
+    }
+
+    fn read_tag(&self, frame: FrameAddress, offset: usize) -> Tag {
+        let mut world = self.act();
+        if !world.has_tags {
+            return Tag::ZERO;
+        }
+        if !world.contents(frame).is_tagged(offset) {
+            world.violate(Violation::UninitialisedTags(frame));
+        }
+        Tag::new(u64::from(world.frame(frame).tag(offset))).unwrap_or(Tag::ZERO)
+    }
+
+    fn write_tag(&self, frame: FrameAddress, offset: usize, tag: Tag) {
+        let mut world = self.act();
+        if world.has_tags {
+            world.contents(frame).set_tag(offset, tag.value());
+        }
+    }
+
+    fn read_bytes(&self, frame: FrameAddress, offset: usize, bytes: &mut [u8]) {
+        let mut world = self.act();
+        let last = offset + bytes.len().max(1) - 1;
+        let contents = world.contents(frame);
+        if !(contents.is_written(offset) && contents.is_written(last)) {
+            world.violate(Violation::UninitialisedBytes(frame));
+        }
+        let contents = world.contents(frame);
+        (0..bytes.len()).for_each(|index| bytes[index] = contents.byte(offset + index));
+    }
+
+    fn write_bytes(&self, frame: FrameAddress, offset: usize, bytes: &[u8]) {
+        self.act().contents(frame).write(offset, bytes);
+    }
+
+    fn sync_executable(&self, frame: FrameAddress) {
+        self.act().contents(frame).unsynced = false;
+    }
+
+    fn system(&self) -> &SystemCounters {
+        &self.0.system
+    }
+
+    fn has_tags(&self) -> bool {
+        self.0.tags
+    }
+
+    fn should_pause(&self) -> bool {
+        F::step();
+        self.0.pause.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,103 @@
+//! What hardware does with descriptors, read from the architecture and not from the code under
+//! test: translation, the walk and its caches, permissions of EL0.
+//!
+//! Arm ARM, "VMSAv8-64 translation table format descriptors", "Data accesses permissions".
+
+use crate::cpu::FaultKind;
+use crate::tlb::{Entry, Key};
+use crate::violation::Violation;
+use crate::world::{Context, World};
+use vellum_abi::FaultAccess;
+use vellum_vm::addr::{FrameAddress, Page};
+use vellum_vm::page_table::{Descriptor, Ownership, Slot, Table};
+
+const ACCESS_FLAG: u64 = 1 << 10;
+const NOT_GLOBAL: u64 = 1 << 11;
+const DIRTY_BIT_MODIFIER: u64 = 1 << 51;
+const PRIVILEGED_EXECUTE_NEVER: u64 = 1 << 53;
+const EXECUTE_NEVER: u64 = 1 << 54;
+const EL0: u64 = 1 << 6;
+const READ_ONLY: u64 = 1 << 7;
+const ATTRIBUTE_INDEX: u64 = 0b111 << 2;
+/// The attribute index that the kernel gives to Normal Tagged memory.
+const TAGGED_INDEX: u64 = 0;
+
+/// Returns whether EL0 may make an access through a leaf.
+pub(crate) fn permits(leaf: u64, access: FaultAccess) -> bool {
+    match access {
+        FaultAccess::Read => leaf & EL0 != 0,
+        FaultAccess::Write => leaf & EL0 != 0 && leaf & READ_ONLY == 0,
+        FaultAccess::Execute => leaf & EXECUTE_NEVER == 0,
+    }
+}
+
+/// Returns whether a leaf makes its page Tagged memory.
+pub(crate) fn is_tagged(leaf: u64) -> bool {
+    leaf & ATTRIBUTE_INDEX == TAGGED_INDEX << 2
+}
+
+/// Returns whether a leaf keeps the invariants of user leaves.
+pub(crate) fn is_sound(leaf: u64) -> bool {
+    let writable = permits(leaf, FaultAccess::Write);
+    let owned = Descriptor::from_word(leaf).ownership() != Ownership::ReadShared;
+    leaf & (ACCESS_FLAG | NOT_GLOBAL) == ACCESS_FLAG | NOT_GLOBAL
+        && leaf & DIRTY_BIT_MODIFIER == 0
+        && leaf & PRIVILEGED_EXECUTE_NEVER != 0
+        && !(writable && permits(leaf, FaultAccess::Execute))
+        && (owned || leaf & READ_ONLY != 0)
+}
+
+impl World {
+    /// Translates a page as a CPU does that keeps everything it ever walked.
+    ///
+    /// # Errors
+    /// A translation fault, of which nothing is kept.
+    pub(crate) fn translate(
+        &mut self,
+        cpu: usize,
+        context: Context,
+        page: Page,
+    ) -> Result<Entry, FaultKind> {
+        let key = |level| Key::new(context.asid, level, page.number());
+        if let Some(entry) = self.tlb.entry(cpu, key(3)) {
+            return Ok(*entry);
+        }
+        let cached = (0..3).rev().find_map(|level| {
+            let entry = self.tlb.entry(cpu, key(level))?;
+            Some((level + 1, entry.target(), entry.doomed))
+        });
+        let (first, mut table, mut doomed) = cached.unwrap_or((0, context.root, 0));
+        for level in first..4 {
+            let slot = Table::new(FrameAddress::containing(table)).slot(page.table_index(level));
+            let word = self.visible(slot);
+            let descriptor = Descriptor::from_word(word);
+            if !descriptor.is_valid() {
+                return Err(FaultKind::Translation);
+            }
+            self.check_walked(slot, level, word);
+            let entry = Entry { word, slot: slot.physical(), root: context.root, doomed };
+            self.tlb.insert(cpu, key(level), entry);
+            self.frame(descriptor.frame()).named_by.insert(slot.physical());
+            (table, doomed) = (entry.target(), entry.doomed);
+            if level == 3 {
+                return Ok(entry);
+            }
+        }
+        Err(FaultKind::Translation)
+    }
+
+    fn check_walked(&mut self, slot: Slot, level: u32, word: u64) {
+        if word & 0b11 != 0b11 {
+            self.violate(Violation::UnknownDescriptor(slot, word));
+        }
+        let target = Descriptor::from_word(word).frame();
+        if level == 3 {
+            if !is_sound(word) {
+                self.violate(Violation::UnsoundLeaf(target, word));
+            }
+            self.contents(target);
+        } else {
+            self.table(target);
+        }
+    }
+}

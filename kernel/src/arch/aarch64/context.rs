@@ -1,0 +1,189 @@
+//! A thread's user state while it is not running, and what of it a running thread has saved.
+//!
+//! Owns: the layout that `vectors` writes and reads. Refuses to know: threads. Invariant: SPSR is
+//! always one that returns to AArch64 EL0 with every exception unmasked.
+//!
+//! While a thread runs user code, SP_EL1 points at its context. On entry to the kernel only the
+//! registers that a function call may change are saved (x0 to x18, x30), with ELR and SPSR; the
+//! rest stays in the CPU and is saved by the vector if, and only if, another thread is next.
+
+use crate::arch::page_fill::has_tags;
+use core::cell::UnsafeCell;
+use core::mem::offset_of;
+use vellum_abi::Registers;
+
+/// PSTATE.TCO in SPSR_EL1: tag checks are overridden.
+const TCO: u64 = 1 << 25;
+
+/// The registers of a thread.
+#[repr(C, align(16))]
+pub struct Context {
+    /// x0 to x18.
+    low: [u64; 19],
+    x30: u64,
+    elr: u64,
+    spsr: u64,
+    /// x19 to x29. From here on, only a stopped thread's values are true.
+    high: [u64; 11],
+    sp_el0: u64,
+    tpidr: u64,
+    fpcr: u64,
+    fpsr: u64,
+    reserved: u64,
+    /// q0 to q31.
+    vectors: [[u64; 2]; 32],
+}
+
+/// Offsets for the assembly.
+pub(super) const LOW: usize = offset_of!(Context, low);
+pub(super) const X18: usize = LOW + 18 * 8;
+pub(super) const ELR: usize = offset_of!(Context, elr);
+pub(super) const HIGH: usize = offset_of!(Context, high);
+pub(super) const X29: usize = HIGH + 10 * 8;
+pub(super) const TPIDR: usize = offset_of!(Context, tpidr);
+pub(super) const FPSR: usize = offset_of!(Context, fpsr);
+pub(super) const VECTORS: usize = offset_of!(Context, vectors);
+
+// The assembly moves pairs: x18 with x30, ELR with SPSR, x29 with SP_EL0, TPIDR_EL0 with FPCR.
+const _: () = assert!(LOW == 0 && offset_of!(Context, x30) == X18 + 8);
+const _: () = assert!(offset_of!(Context, spsr) == ELR + 8);
+const _: () = assert!(offset_of!(Context, sp_el0) == X29 + 8);
+const _: () = assert!(offset_of!(Context, fpcr) == TPIDR + 8);
+const _: () = assert!(VECTORS.is_multiple_of(16) && size_of::<Context>() == VECTORS + 512);
+// The immediate of a load or store of a pair of x registers ends at 504.
+const _: () = assert!(FPSR <= 504);
+
+impl Context {
+    /// Returns a context whose every register is zero: it starts at address 0 with tag checks on.
+    pub const fn new() -> Context {
+        Context {
+            low: [0; 19],
+            x30: 0,
+            elr: 0,
+            spsr: 0,
+            high: [0; 11],
+            sp_el0: 0,
+            tpidr: 0,
+            fpcr: 0,
+            fpsr: 0,
+            reserved: 0,
+            vectors: [[0; 2]; 32],
+        }
+    }
+
+    /// Returns one of x0 to x18, the registers that are saved while a thread is in the kernel.
+    ///
+    /// # Panics
+    /// Above 18. With a constant the check is gone.
+    #[inline]
+    pub const fn x(&self, number: usize) -> u64 {
+        self.low[number]
+    }
+
+    /// Sets one of x0 to x18.
+    ///
+    /// # Panics
+    /// As for [`Self::x`].
+    #[inline]
+    pub const fn set_x(&mut self, number: usize, value: u64) {
+        self.low[number] = value;
+    }
+
+    /// Sets what a system call answers: x0 and x1.
+    #[inline]
+    pub const fn set_result(&mut self, status: u64, value: u64) {
+        self.low[0] = status;
+        self.low[1] = value;
+    }
+
+    /// Returns the address of the next instruction: of the faulting one after an abort, of the one
+    /// behind `svc` after a system call.
+    #[inline]
+    pub const fn pc(&self) -> u64 {
+        self.elr
+    }
+
+    /// Sets the address of the next instruction.
+    #[inline]
+    pub const fn set_pc(&mut self, pc: u64) {
+        self.elr = pc;
+    }
+
+    /// Returns whether the thread has tag checks overridden.
+    #[inline]
+    pub const fn overrides_tag_checks(&self) -> bool {
+        self.spsr & TCO != 0
+    }
+
+    /// Returns the registers. Only for a thread that is stopped.
+    pub fn registers(&self) -> Registers {
+        let mut x = [0; 31];
+        x[..19].copy_from_slice(&self.low);
+        x[19..30].copy_from_slice(&self.high);
+        x[30] = self.x30;
+        let pstate = self.spsr & Registers::PSTATE_MASK;
+        Registers { x, sp: self.sp_el0, pc: self.elr, pstate, tpidr: self.tpidr }
+    }
+
+    /// Sets the registers, FP and SIMD left out. Only for a thread that is stopped.
+    ///
+    /// Of `pstate` only the bits that a program may choose are taken; the rest of SPSR becomes
+    /// zero: AArch64, EL0, nothing masked.
+    pub fn set_registers(&mut self, registers: &Registers) {
+        self.low.copy_from_slice(&registers.x[..19]);
+        self.high.copy_from_slice(&registers.x[19..30]);
+        self.x30 = registers.x[30];
+        self.sp_el0 = registers.sp;
+        self.elr = registers.pc;
+        self.spsr = user_pstate(registers.pstate);
+        self.tpidr = registers.tpidr;
+    }
+}
+
+/// Returns an SPSR for EL0 with those bits of `pstate` that a program may choose. TCO is a reserved
+/// bit on a machine without tags.
+fn user_pstate(pstate: u64) -> u64 {
+    let allowed = if has_tags() { Registers::PSTATE_MASK } else { Registers::PSTATE_MASK & !TCO };
+    pstate & allowed
+}
+
+/// A thread's context in a structure that is shared.
+///
+/// Three may use it, never two at once: the vectors of the CPU that runs the thread; whoever took
+/// the thread off its CPU and holds it; whoever holds the lock of a thread that never ran. The
+/// process room keeps them apart; each method is one short access.
+pub struct ContextCell(UnsafeCell<Context>);
+
+// SAFETY: The users above exclude each other, by the thread's state and its lock.
+unsafe impl Sync for ContextCell {}
+
+impl ContextCell {
+    /// Returns a context whose every register is zero.
+    pub const fn new() -> ContextCell {
+        ContextCell(UnsafeCell::new(Context::new()))
+    }
+
+    /// Returns the context for the vectors.
+    #[inline]
+    pub const fn as_ptr(&self) -> *mut Context {
+        self.0.get()
+    }
+
+    /// Returns the registers. Only for a thread that does not run.
+    pub fn read(&self) -> Registers {
+        // SAFETY: By the type's rule nobody else uses the context now.
+        unsafe { &*self.0.get() }.registers()
+    }
+
+    /// Sets the registers. Only for a thread that does not run.
+    pub fn write(&self, registers: &Registers) {
+        // SAFETY: By the type's rule nobody else uses the context now.
+        unsafe { &mut *self.0.get() }.set_registers(registers);
+    }
+
+    /// Sets what a system call answers. Only for a thread that does not run.
+    pub fn set_result(&self, status: u64, value: u64) {
+        // SAFETY: By the type's rule nobody else uses the context now.
+        unsafe { &mut *self.0.get() }.set_result(status, value);
+    }
+}

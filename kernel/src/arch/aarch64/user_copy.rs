@@ -1,0 +1,218 @@
+//! Copies between the kernel and the running process, as the process itself would access memory.
+//!
+//! Owns: the only accesses of the kernel to user addresses. They use LDTR and STTR, which have
+//! EL0's permissions whatever PAN says, and clear PSTATE.TCO, so that tags are checked. Refuses to
+//! know: mappings. A fault ends the copy and is reported with its syndrome, and the caller decides
+//! whether to resolve it and go on behind what is done.
+//!
+//! How a fault comes back: the EL1 vector sees that the interrupted instruction lies between
+//! `user_access_start` and `user_access_end`, puts ESR_EL1 and FAR_EL1 into x16 and x17 and returns
+//! to the address in x5. A fault in a loop of many bytes leads to the loop of single bytes, whose
+//! fault is final: so the number of bytes done is exact, and every access before the reported one
+//! has happened.
+
+use crate::arch::page_fill::has_tags;
+use core::arch::global_asm;
+use core::mem::offset_of;
+use vellum_vm::addr::UserPointer;
+
+/// A copy that ended early.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CopyFault {
+    /// Bytes that were copied before.
+    pub done: usize,
+    /// The syndrome (ESR_EL1): an abort taken at EL1.
+    pub esr: u64,
+    /// The address (FAR_EL1), with its tag.
+    pub far: u64,
+}
+
+/// What the assembly reports of a fault.
+#[repr(C)]
+#[derive(Default)]
+struct Report {
+    esr: u64,
+    far: u64,
+}
+
+const _: () = assert!(offset_of!(Report, esr) == 0 && offset_of!(Report, far) == 8);
+
+unsafe extern "C" {
+    /// Copies from user memory; returns how many bytes are left.
+    fn user_copy_in(to: *mut u8, from: u64, length: usize, report: *mut Report, tags: u64)
+    -> usize;
+    /// Copies to user memory; returns how many bytes are left.
+    fn user_copy_out(
+        to: u64,
+        from: *const u8,
+        length: usize,
+        report: *mut Report,
+        tags: u64,
+    ) -> usize;
+}
+
+// x0 to, x1 from, x2 bytes left, x3 report, x4 tags exist, x5 where a fault leads.
+global_asm!(
+    r#"
+    .arch_extension memtag
+    .pushsection .text.user_access, "ax"
+    .global user_access_start
+    .global user_access_end
+    .global user_copy_in
+    .global user_copy_out
+user_access_start:
+
+user_copy_in:
+    cbz     x4, 1f
+    msr     tco, #0
+1:  adr     x5, 5f
+    b       3f
+2:  ldtr    x6, [x1]
+    ldtr    x7, [x1, #8]
+    ldtr    x8, [x1, #16]
+    ldtr    x9, [x1, #24]
+    stp     x6, x7, [x0], #16
+    stp     x8, x9, [x0], #16
+    add     x1, x1, #32
+    sub     x2, x2, #32
+3:  cmp     x2, #32
+    b.hs    2b
+    b       42f
+4:  ldtr    x6, [x1]
+    str     x6, [x0], #8
+    add     x1, x1, #8
+    sub     x2, x2, #8
+42: cmp     x2, #8
+    b.hs    4b
+5:  adr     x5, 8f
+    cbz     x2, 7f
+6:  ldtrb   w6, [x1]
+    strb    w6, [x0], #1
+    add     x1, x1, #1
+    subs    x2, x2, #1
+    b.ne    6b
+7:  cbz     x4, 72f
+    msr     tco, #1
+72: mov     x0, x2
+    ret
+8:  stp     x16, x17, [x3]
+    b       7b
+
+user_copy_out:
+    cbz     x4, 1f
+    msr     tco, #0
+1:  adr     x5, 5f
+    b       3f
+2:  ldp     x6, x7, [x1]
+    ldp     x8, x9, [x1, #16]
+    sttr    x6, [x0]
+    sttr    x7, [x0, #8]
+    sttr    x8, [x0, #16]
+    sttr    x9, [x0, #24]
+    add     x0, x0, #32
+    add     x1, x1, #32
+    sub     x2, x2, #32
+3:  cmp     x2, #32
+    b.hs    2b
+    b       42f
+4:  ldr     x6, [x1]
+    sttr    x6, [x0]
+    add     x0, x0, #8
+    add     x1, x1, #8
+    sub     x2, x2, #8
+42: cmp     x2, #8
+    b.hs    4b
+5:  adr     x5, 8f
+    cbz     x2, 7f
+6:  ldrb    w6, [x1]
+    sttrb   w6, [x0]
+    add     x0, x0, #1
+    add     x1, x1, #1
+    subs    x2, x2, #1
+    b.ne    6b
+7:  cbz     x4, 72f
+    msr     tco, #1
+72: mov     x0, x2
+    ret
+8:  stp     x16, x17, [x3]
+    b       7b
+
+user_access_end:
+    .popsection
+    "#
+);
+
+/// Copies from the process whose address space is active.
+///
+/// # Errors
+/// `CopyFault` at the first byte that cannot be read; the bytes before it are in `to`. Addresses
+/// outside the user half fault like any other.
+#[inline]
+pub fn copy_in(to: &mut [u8], from: UserPointer) -> Result<(), CopyFault> {
+    let mut report = Report::default();
+    // SAFETY: `to` and `report` are the caller's to write. User memory is only read, by accesses
+    // that fault where EL0 could not read; the fault comes back here.
+    let left = unsafe {
+        user_copy_in(
+            to.as_mut_ptr(),
+            from.tagged(),
+            to.len(),
+            &raw mut report,
+            u64::from(has_tags()),
+        )
+    };
+    outcome(to.len(), left, &report)
+}
+
+/// Copies to the process whose address space is active.
+///
+/// # Errors
+/// `CopyFault` at the first byte that cannot be written; the bytes before it are written.
+#[inline]
+pub fn copy_out(to: UserPointer, from: &[u8]) -> Result<(), CopyFault> {
+    let mut report = Report::default();
+    // SAFETY: `from` is readable and `report` writable. User memory is written by accesses that
+    // fault where EL0 could not write, so that no memory of the kernel's own can be reached.
+    let left = unsafe {
+        user_copy_out(
+            to.tagged(),
+            from.as_ptr(),
+            from.len(),
+            &raw mut report,
+            u64::from(has_tags()),
+        )
+    };
+    outcome(from.len(), left, &report)
+}
+
+#[inline]
+fn outcome(length: usize, left: usize, report: &Report) -> Result<(), CopyFault> {
+    if left == 0 {
+        return Ok(());
+    }
+    Err(CopyFault { done: length - left, esr: report.esr, far: report.far })
+}
+
+/// Copies a record of 64-bit words in.
+///
+/// # Errors
+/// As for [`copy_in`].
+#[inline]
+pub fn read_words<const N: usize>(from: UserPointer) -> Result<[u64; N], CopyFault> {
+    let mut words = [0u64; N];
+    // SAFETY: The bytes of the array, which any bytes are valid for, borrowed for this call.
+    let bytes = unsafe { core::slice::from_raw_parts_mut(words.as_mut_ptr().cast(), 8 * N) };
+    copy_in(bytes, from)?;
+    Ok(words)
+}
+
+/// Copies a record of 64-bit words out.
+///
+/// # Errors
+/// As for [`copy_out`].
+#[inline]
+pub fn write_words<const N: usize>(to: UserPointer, words: &[u64; N]) -> Result<(), CopyFault> {
+    // SAFETY: The bytes of the array, without padding, borrowed for this call.
+    let bytes = unsafe { core::slice::from_raw_parts(words.as_ptr().cast(), 8 * N) };
+    copy_out(to, bytes)
+}

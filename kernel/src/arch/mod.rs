@@ -1,0 +1,8 @@
+//! The architecture: everything that knows its registers or its assembly.
+
+mod aarch64;
+
+pub use aarch64::{
+    cache, context, cpu, features, kernel_map, mmu, mte, page_fill, pmu, syndrome, sysreg, timer,
+    tlb, user_copy, vectors,
+};

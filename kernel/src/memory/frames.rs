@@ -1,0 +1,261 @@
+//! Frames: the table of all of them, the caches of the CPUs, and the way between the two.
+//!
+//! Owns: one entry for each frame of RAM (count, link) and allocation of single frames. A frame
+//! comes from this CPU's cache, without a lock; only an empty cache is refilled, and only a full
+//! one spilled, by batches under the lock of `blocks`. Refuses to know: what frames are for.
+//!
+//! Invariant: a frame's count is 0 while it is free, and 1 when it leaves the allocator. In debug
+//! builds a freed frame is poisoned and its count says so.
+
+use crate::memory::blocks::{BLOCK_FRAMES, Block, Blocks, Links};
+use crate::memory::layout::{RAM_BASE, direct};
+use crate::memory::poison;
+use crate::memory::ranges::FreeRanges;
+use crate::percpu;
+use core::cell::Cell;
+use core::ptr::null_mut;
+use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
+use spin::mutex::SpinMutex;
+use vellum_abi::PAGE_SIZE;
+use vellum_vm::addr::{FrameAddress, PAGE_SHIFT};
+
+/// Frames that a cache holds.
+const CACHE_FRAMES: usize = 256;
+/// Frames that an empty cache takes at once.
+const REFILL: usize = 64;
+/// Frames that a full cache gives back at once.
+const SPILL: usize = 128;
+/// Frames that [`hide`] always leaves.
+const LEAST_LEFT: usize = 1024;
+/// The count of a frame that was poisoned when it was freed.
+const POISONED: u32 = 1 << 31;
+
+/// What is known of a frame.
+struct Entry {
+    count: AtomicU32,
+    /// The allocator's while the frame is free.
+    link: AtomicU32,
+}
+
+static TABLE: AtomicPtr<Entry> = AtomicPtr::new(null_mut());
+/// Frames of RAM; entries in the table.
+static RAM_FRAMES: AtomicUsize = AtomicUsize::new(0);
+/// Frames that were free when the allocator started.
+static MANAGED: AtomicUsize = AtomicUsize::new(0);
+static BLOCKS: SpinMutex<Blocks> = SpinMutex::new(Blocks::empty());
+
+/// The table as the allocator's place for links.
+struct Table;
+
+impl Links for Table {
+    #[inline]
+    fn link(&self, frame: u32) -> u32 {
+        entry(frame).link.load(Ordering::Relaxed)
+    }
+
+    #[inline]
+    fn set_link(&self, frame: u32, link: u32) {
+        entry(frame).link.store(link, Ordering::Relaxed);
+    }
+}
+
+/// Free frames of one CPU. Only that CPU takes and gives.
+pub struct FrameCache {
+    /// How many; others may read it.
+    length: AtomicUsize,
+    frames: [Cell<u32>; CACHE_FRAMES],
+}
+
+impl FrameCache {
+    /// Returns an empty cache.
+    pub const fn new() -> FrameCache {
+        FrameCache { length: AtomicUsize::new(0), frames: [const { Cell::new(0) }; CACHE_FRAMES] }
+    }
+
+    /// Returns how many frames are in it.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.length.load(Ordering::Relaxed)
+    }
+
+    #[inline]
+    fn pop(&self) -> Option<u32> {
+        let length = self.len().checked_sub(1)?;
+        self.length.store(length, Ordering::Relaxed);
+        self.frames.get(length).map(Cell::get)
+    }
+
+    /// Adds a frame, or returns `false` if the cache is full.
+    #[inline]
+    fn push(&self, frame: u32) -> bool {
+        let length = self.len();
+        let Some(slot) = self.frames.get(length) else {
+            return false;
+        };
+        slot.set(frame);
+        self.length.store(length + 1, Ordering::Relaxed);
+        true
+    }
+}
+
+/// Returns the bytes that [`start`] needs for its tables.
+pub fn table_bytes(ram_bytes: u64) -> u64 {
+    let frames = ram_bytes / PAGE_SIZE;
+    frames * size_of::<Entry>() as u64 + frames / BLOCK_FRAMES as u64 * size_of::<Block>() as u64
+}
+
+/// Starts the allocator with everything in `free`.
+///
+/// # Safety
+/// `tables` is the physical address of [`table_bytes`] bytes in the direct map, for good, which
+/// nobody else uses. Called once.
+pub unsafe fn start(free: &FreeRanges, ram_bytes: u64, tables: u64) {
+    let frames = (ram_bytes / PAGE_SIZE) as usize;
+    let table: *mut Entry = core::ptr::with_exposed_provenance_mut(direct(tables) as usize);
+    // SAFETY: The caller gave the memory; zero is a valid entry and means a free frame.
+    unsafe { table.write_bytes(0, frames) };
+    TABLE.store(table, Ordering::Relaxed);
+    RAM_FRAMES.store(frames, Ordering::Relaxed);
+
+    let block_count = frames / BLOCK_FRAMES;
+    // SAFETY: The caller gave room for the blocks behind the entries.
+    let room = unsafe { table.add(frames) }.cast::<Block>();
+    for index in 0..block_count {
+        // SAFETY: Inside the room for blocks.
+        unsafe { room.add(index).write(Block::OUT) };
+    }
+    // SAFETY: All blocks were just written, and nobody else has the memory.
+    let blocks = unsafe { core::slice::from_raw_parts_mut(room, block_count) };
+    let mut allocator = BLOCKS.lock();
+    allocator.set_room(blocks);
+    for (start, end) in free.iter() {
+        allocator.add(&Table, number(start) as usize, number(end) as usize);
+    }
+    MANAGED.store(allocator.free(), Ordering::Relaxed);
+}
+
+/// Returns how many frames the allocator manages.
+pub fn total() -> u64 {
+    MANAGED.load(Ordering::Relaxed) as u64
+}
+
+/// Returns how many frames nobody has: buddy, layer and all caches. Exact at rest.
+pub fn free() -> u64 {
+    (BLOCKS.lock().free() + percpu::frames_at_hand()) as u64
+}
+
+/// Takes a frame; its count is one and its contents are anything.
+#[inline]
+pub fn allocate() -> Option<FrameAddress> {
+    let cache = &percpu::this().frames;
+    let frame = match cache.pop() {
+        Some(frame) => frame,
+        None => refill(cache)?,
+    };
+    let count = &entry(frame).count;
+    if cfg!(debug_assertions) {
+        if count.load(Ordering::Relaxed) == POISONED {
+            poison::check(address(frame));
+        } else {
+            assert!(count.load(Ordering::Relaxed) == 0, "a free frame has a count");
+        }
+    }
+    count.store(1, Ordering::Relaxed);
+    Some(address(frame))
+}
+
+/// Gives a frame back. Its count is one.
+#[inline]
+pub fn give_back(frame: FrameAddress) {
+    let number = number(frame.to_physical());
+    let count = &entry(number).count;
+    let mut free = 0;
+    if cfg!(debug_assertions) {
+        assert!(count.load(Ordering::Relaxed) == 1, "{frame:?} freed while its count is not one");
+        poison::write(frame);
+        free = POISONED;
+    }
+    count.store(free, Ordering::Relaxed);
+    let cache = &percpu::this().frames;
+    if !cache.push(number) {
+        spill(cache, number);
+    }
+}
+
+/// Returns a frame's count: private leaves and kernel holds.
+#[inline]
+pub fn count(frame: FrameAddress) -> u32 {
+    // Acquire: who finds itself alone may write, after everything the others did.
+    entry(number(frame.to_physical())).count.load(Ordering::Acquire)
+}
+
+/// Takes one from a frame's count. Returns whether that was the last: then the count stays one and
+/// the frame is the caller's to give back.
+#[inline]
+pub fn release(frame: FrameAddress) -> bool {
+    let count = &entry(number(frame.to_physical())).count;
+    // Alone is alone: nobody else has the frame to raise the count.
+    if count.load(Ordering::Acquire) == 1 {
+        return true;
+    }
+    // The one that takes the last but one leaves a count that only the last holder sees.
+    let before = count.fetch_sub(1, Ordering::AcqRel);
+    debug_assert!(before != 0, "{frame:?} released more often than held");
+    if before == 1 {
+        count.store(1, Ordering::Relaxed);
+    }
+    before == 1
+}
+
+/// Takes `frames` frames and forgets them, so that few are left. Returns how many it were.
+pub fn hide(frames: usize) -> usize {
+    let mut allocator = BLOCKS.lock();
+    let frames = frames.min(allocator.free().saturating_sub(LEAST_LEFT));
+    (0..frames).map_while(|_| allocator.take(&Table)).count()
+}
+
+#[cold]
+#[inline(never)]
+fn refill(cache: &FrameCache) -> Option<u32> {
+    let mut allocator = BLOCKS.lock();
+    let first = allocator.take(&Table)?;
+    for _ in 1..REFILL {
+        match allocator.take(&Table) {
+            Some(frame) => cache.push(frame),
+            None => break,
+        };
+    }
+    Some(first)
+}
+
+#[cold]
+#[inline(never)]
+fn spill(cache: &FrameCache, frame: u32) {
+    let mut allocator = BLOCKS.lock();
+    allocator.give(&Table, frame);
+    for _ in 1..SPILL {
+        let Some(frame) = cache.pop() else {
+            break;
+        };
+        allocator.give(&Table, frame);
+    }
+}
+
+/// Returns the entry of a frame.
+#[inline]
+fn entry(frame: u32) -> &'static Entry {
+    debug_assert!((frame as usize) < RAM_FRAMES.load(Ordering::Relaxed), "not a frame of RAM");
+    // SAFETY: Frame numbers come from the allocator or from addresses of its frames, and the table
+    // has an entry for each frame of RAM, written before any number was given out.
+    unsafe { &*TABLE.load(Ordering::Relaxed).add(frame as usize) }
+}
+
+#[inline]
+fn number(physical: u64) -> u32 {
+    ((physical - RAM_BASE) >> PAGE_SHIFT) as u32
+}
+
+#[inline]
+fn address(frame: u32) -> FrameAddress {
+    FrameAddress::containing(RAM_BASE + (u64::from(frame) << PAGE_SHIFT))
+}

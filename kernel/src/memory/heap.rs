@@ -1,0 +1,75 @@
+//! The kernel heap.
+//!
+//! Owns: one region of RAM, in two parts that cannot take from each other: the index heap behind
+//! `alloc`, where allocation cannot fail, and the pool heap, where it can. Refuses to know: what is
+//! stored.
+//!
+//! The index heap serves `boot` and the block allocator alone, whose trees have at most one entry
+//! a block. It is made so large that all of them fit twice, and nothing else can eat it up: that is
+//! why an allocation during `BTreeSet::insert` cannot fail after boot. Everything that user input
+//! can reach takes from the pool heap, through `pools`.
+
+use crate::memory::layout::{BLOCK_SIZE, direct};
+use core::alloc::{GlobalAlloc, Layout};
+use core::ptr::{NonNull, null_mut};
+use linked_list_allocator::Heap;
+use spin::mutex::SpinMutex;
+
+/// Bytes of the index heap: for boot, and for each block. A tree node of at least five entries
+/// takes 104 bytes, or 200 with children: 42 bytes an entry at worst, and at most half of all
+/// blocks are entries, as two buddies become one.
+const INDEX_BYTES: u64 = 64 << 10;
+const INDEX_BYTES_PER_BLOCK: u64 = 64;
+
+struct IndexHeap(SpinMutex<Heap>);
+
+#[global_allocator]
+static INDEX: IndexHeap = IndexHeap(SpinMutex::new(Heap::empty()));
+static POOL: SpinMutex<Heap> = SpinMutex::new(Heap::empty());
+
+/// Returns the size of the whole heap for a size of RAM.
+pub fn bytes_for(ram_bytes: u64) -> u64 {
+    (ram_bytes / 16).clamp(2 << 20, 64 << 20)
+}
+
+/// Starts both heaps in `bytes` of RAM.
+///
+/// # Safety
+/// The range is in the direct map, for good, and nobody else uses it. Called once.
+pub unsafe fn start(physical: u64, bytes: u64, ram_bytes: u64) {
+    let index_bytes = INDEX_BYTES + INDEX_BYTES_PER_BLOCK * (ram_bytes / BLOCK_SIZE);
+    let start: *mut u8 = core::ptr::with_exposed_provenance_mut(direct(physical) as usize);
+    // SAFETY: The caller gives the range away; the index heap takes its first part.
+    unsafe { INDEX.0.lock().init(start, index_bytes as usize) };
+    let pool = start.wrapping_add(index_bytes as usize);
+    // SAFETY: The pool heap takes the rest.
+    unsafe { POOL.lock().init(pool, (bytes - index_bytes) as usize) };
+}
+
+// SAFETY: The heap gives out memory of its region that nobody has, of the layout asked for.
+unsafe impl GlobalAlloc for IndexHeap {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        self.0.lock().allocate_first_fit(layout).map_or(null_mut(), NonNull::as_ptr)
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        if let Some(pointer) = NonNull::new(pointer) {
+            // SAFETY: The caller got the pointer from `alloc` with this layout.
+            unsafe { self.0.lock().deallocate(pointer, layout) };
+        }
+    }
+}
+
+/// Takes memory of the pool heap, or `None` if there is none of this size.
+pub(super) fn allocate(layout: Layout) -> Option<NonNull<u8>> {
+    POOL.lock().allocate_first_fit(layout).ok()
+}
+
+/// Gives memory back to the pool heap.
+///
+/// # Safety
+/// `pointer` came from [`allocate`] with this layout and is not used any more.
+pub(super) unsafe fn free(pointer: NonNull<u8>, layout: Layout) {
+    // SAFETY: The caller's duty.
+    unsafe { POOL.lock().deallocate(pointer, layout) };
+}

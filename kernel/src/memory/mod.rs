@@ -1,0 +1,15 @@
+//! Memory of the machine, as the kernel hands it out.
+//!
+//! Owns: the address map, frames, the heap and the pools over it, and the hardware's side of the
+//! VM subsystem's machine trait. Refuses to know: mappings and processes.
+
+pub mod archive;
+mod blocks;
+pub mod frames;
+pub mod heap;
+pub mod layout;
+pub mod machine;
+mod poison;
+pub mod pools;
+pub mod ranges;
+mod slabs;

@@ -1,0 +1,232 @@
+//! Pieces of equal size, cut from slabs of the pool heap.
+//!
+//! Owns: eight size classes from 32 to 4096 bytes, their slabs and the count of live bytes. A slab
+//! is aligned to its size, so that a piece finds its slab by its address; the slab's header takes
+//! the place of its first pieces. Taking and giving are constant in time, but for a slab coming
+//! from or going back to the heap. Refuses to know: what is stored (`pools`).
+//!
+//! Lock order: a class, then the pool heap.
+
+use crate::memory::heap;
+use core::alloc::Layout;
+use core::ptr::{NonNull, null_mut};
+use core::sync::atomic::{AtomicU64, Ordering};
+use spin::mutex::SpinMutex;
+
+/// log2 of the smallest class.
+const SMALLEST: u32 = 5;
+/// log2 of the largest class.
+const LARGEST: u32 = 12;
+const CLASSES: usize = (LARGEST - SMALLEST + 1) as usize;
+/// The largest slab: seven pieces of the largest class.
+const LARGEST_SLAB: usize = 32 * 1024;
+
+/// Bytes in use, each piece counted by its class.
+static LIVE: AtomicU64 = AtomicU64::new(0);
+static LISTS: [SpinMutex<List>; CLASSES] = [const { SpinMutex::new(List(null_mut())) }; CLASSES];
+
+/// The head of a slab.
+#[repr(C)]
+struct Slab {
+    /// Neighbours among the slabs of the class that have a free piece.
+    previous: *mut Slab,
+    next: *mut Slab,
+    /// First of the pieces that were given back; each starts with a pointer to the next.
+    head: *mut Piece,
+    /// Pieces in use.
+    live: u32,
+    /// The first piece that was never given out.
+    fresh: u32,
+}
+
+/// A free piece.
+struct Piece {
+    next: *mut Piece,
+}
+
+/// The slabs of a class that have a free piece.
+struct List(*mut Slab);
+
+// SAFETY: Slabs belong to no CPU; the lock around the list keeps their users apart.
+unsafe impl Send for List {}
+
+/// A size class, by log2.
+#[derive(Clone, Copy)]
+struct Class(u32);
+
+impl Class {
+    /// Returns the class for a layout, or `None` if it is larger than any.
+    const fn of(layout: Layout) -> Option<Class> {
+        let bytes = if layout.size() > layout.align() { layout.size() } else { layout.align() };
+        let shift = bytes.next_power_of_two().trailing_zeros();
+        match shift {
+            ..SMALLEST => Some(Class(SMALLEST)),
+            SMALLEST..=LARGEST => Some(Class(shift)),
+            _ => None,
+        }
+    }
+
+    const fn bytes(self) -> usize {
+        1 << self.0
+    }
+
+    const fn slab_bytes(self) -> usize {
+        let wanted = self.bytes() * 16;
+        if wanted < 4096 {
+            4096
+        } else if wanted > LARGEST_SLAB {
+            LARGEST_SLAB
+        } else {
+            wanted
+        }
+    }
+
+    const fn slab_layout(self) -> Layout {
+        match Layout::from_size_align(self.slab_bytes(), self.slab_bytes()) {
+            Ok(layout) => layout,
+            Err(_) => panic!("slab sizes are powers of two"),
+        }
+    }
+
+    /// Returns the number of the first piece behind the header.
+    const fn first_piece(self) -> u32 {
+        size_of::<Slab>().div_ceil(self.bytes()) as u32
+    }
+
+    const fn pieces(self) -> u32 {
+        (self.slab_bytes() / self.bytes()) as u32
+    }
+
+    fn list(self) -> &'static SpinMutex<List> {
+        &LISTS[(self.0 - SMALLEST) as usize]
+    }
+}
+
+/// Returns the bytes in use.
+pub fn live_bytes() -> u64 {
+    LIVE.load(Ordering::Relaxed)
+}
+
+/// Returns the bytes that a layout takes.
+pub const fn bytes_for(layout: Layout) -> usize {
+    match Class::of(layout) {
+        Some(class) => class.bytes(),
+        None => layout.size(),
+    }
+}
+
+/// Takes memory for a layout, or `None` if the heap has none.
+pub(super) fn allocate(layout: Layout) -> Option<NonNull<u8>> {
+    let pointer = match Class::of(layout) {
+        Some(class) => class.list().lock().take(class)?,
+        None => heap::allocate(layout)?,
+    };
+    LIVE.fetch_add(bytes_for(layout) as u64, Ordering::Relaxed);
+    Some(pointer)
+}
+
+/// Gives memory back.
+///
+/// # Safety
+/// `pointer` came from [`allocate`] with this layout and is not used any more.
+pub(super) unsafe fn free(pointer: NonNull<u8>, layout: Layout) {
+    LIVE.fetch_sub(bytes_for(layout) as u64, Ordering::Relaxed);
+    match Class::of(layout) {
+        // SAFETY: The piece is the caller's, of this class.
+        Some(class) => unsafe { class.list().lock().give(class, pointer) },
+        // SAFETY: The memory came from the heap with this layout.
+        None => unsafe { heap::free(pointer, layout) },
+    }
+}
+
+impl List {
+    fn take(&mut self, class: Class) -> Option<NonNull<u8>> {
+        if self.0.is_null() {
+            let memory = heap::allocate(class.slab_layout())?.cast::<Slab>();
+            let slab = Slab {
+                previous: null_mut(),
+                next: null_mut(),
+                head: null_mut(),
+                live: 0,
+                fresh: class.first_piece(),
+            };
+            // SAFETY: The heap gave this memory, aligned to more than a slab's alignment.
+            unsafe { memory.write(slab) };
+            self.0 = memory.as_ptr();
+        }
+        // SAFETY: The list holds live slabs, and its lock is held: nobody else has a reference.
+        let slab = unsafe { &mut *self.0 };
+        let piece = match NonNull::new(slab.head) {
+            Some(piece) => {
+                // SAFETY: A free piece holds the link that `give` wrote.
+                slab.head = unsafe { piece.read() }.next;
+                piece.cast()
+            }
+            None => {
+                let start = NonNull::from(&mut *slab).addr();
+                slab.fresh += 1;
+                let offset = (slab.fresh - 1) as usize * class.bytes();
+                // SAFETY: A slab in the list has a free piece: below its end.
+                unsafe { NonNull::new_unchecked(self.0.cast::<u8>().add(offset)) }
+                    .with_addr(start.checked_add(offset)?)
+            }
+        };
+        slab.live += 1;
+        if slab.head.is_null() && slab.fresh == class.pieces() {
+            self.unlink(slab);
+        }
+        Some(piece)
+    }
+
+    /// # Safety
+    /// The piece was taken from a slab of this class and is not used any more.
+    unsafe fn give(&mut self, class: Class, pointer: NonNull<u8>) {
+        let mask = !(class.slab_bytes() - 1);
+        let address = pointer.as_ptr().map_addr(|address| address & mask).cast::<Slab>();
+        // SAFETY: Slabs are aligned to their size, so that the header is there; the lock is held.
+        let slab = unsafe { &mut *address };
+        let was_full = slab.head.is_null() && slab.fresh == class.pieces();
+        let piece = pointer.cast::<Piece>();
+        // SAFETY: The piece is free now, and large and aligned enough for a link.
+        unsafe { piece.write(Piece { next: slab.head }) };
+        slab.head = piece.as_ptr();
+        slab.live -= 1;
+        if was_full {
+            self.link(slab);
+        }
+        // One empty slab stays, so that a class in use at its edge does not go to the heap.
+        let alone = slab.previous.is_null() && slab.next.is_null();
+        if slab.live == 0 && !alone {
+            self.unlink(slab);
+            let memory = NonNull::from(slab).cast();
+            // SAFETY: The slab came from the heap with this layout, and none of it is in use.
+            unsafe { heap::free(memory, class.slab_layout()) };
+        }
+    }
+
+    fn link(&mut self, slab: &mut Slab) {
+        slab.previous = null_mut();
+        slab.next = self.0;
+        // SAFETY: The list holds live slabs, other than `slab`, and its lock is held.
+        if let Some(next) = unsafe { self.0.as_mut() } {
+            next.previous = slab;
+        }
+        self.0 = slab;
+    }
+
+    fn unlink(&mut self, slab: &mut Slab) {
+        // SAFETY: Neighbours are live slabs, other than `slab`, and the list's lock is held.
+        match unsafe { slab.previous.as_mut() } {
+            Some(previous) => previous.next = slab.next,
+            None => self.0 = slab.next,
+        }
+        // SAFETY: As above.
+        if let Some(next) = unsafe { slab.next.as_mut() } {
+            next.previous = slab.previous;
+        }
+        slab.previous = null_mut();
+        slab.next = null_mut();
+    }
+}
+
+const _: () = assert!(size_of::<Slab>() <= 64 && size_of::<Piece>() <= 1 << SMALLEST);

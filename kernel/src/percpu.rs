@@ -1,0 +1,118 @@
+//! What each CPU has for itself.
+//!
+//! Owns: the per-CPU block and how to reach one's own. Refuses to know: what its parts mean. The
+//! block lies at the top of the CPU's kernel stack and TPIDR_EL1 holds its address, so that a
+//! vector finds stack and block by one register.
+//!
+//! Nothing in the kernel is interrupted or moved to another CPU, so a block is used by one CPU at
+//! a time without locks. Others only read its counters, which are atomic.
+
+use crate::arch::context::Context;
+use crate::memory::frames::FrameCache;
+use crate::memory::layout::{MAX_CPUS, STACK_SIZE, stack_bottom};
+use crate::memory::pools::PoolArc;
+use crate::process::Thread;
+use aarch64_cpu::registers::{TPIDR_EL1, Writeable};
+use core::arch::asm;
+use core::cell::{Cell, UnsafeCell};
+use core::ptr::null_mut;
+use core::sync::atomic::{AtomicPtr, Ordering};
+
+/// One CPU's block.
+#[repr(C, align(64))]
+pub struct PerCpu {
+    /// The context of the thread that this CPU runs. The vectors write it when they switch.
+    pub context: Cell<*mut Context>,
+    /// The thread that this CPU runs.
+    current: UnsafeCell<Option<PoolArc<Thread>>>,
+    /// Which CPU it is.
+    id: usize,
+    /// Free frames at hand.
+    pub frames: FrameCache,
+}
+
+/// Every CPU's block, once the CPU has one.
+static BLOCKS: [AtomicPtr<PerCpu>; MAX_CPUS] = [const { AtomicPtr::new(null_mut()) }; MAX_CPUS];
+
+/// Makes the block of a CPU at the top of its mapped stack and makes it this CPU's own. Returns
+/// where the stack starts.
+///
+/// # Safety
+/// 1. The stack of `id` is mapped and nobody uses it.
+/// 2. It happens once for each CPU, on that CPU.
+pub unsafe fn install(id: usize) -> u64 {
+    let address = stack_bottom(id) + STACK_SIZE - size_of::<PerCpu>() as u64;
+    let block: *mut PerCpu = core::ptr::with_exposed_provenance_mut(address as usize);
+    let value = PerCpu {
+        context: Cell::new(null_mut()),
+        current: UnsafeCell::new(None),
+        id,
+        frames: FrameCache::new(),
+    };
+    // SAFETY: By 1 the memory is mapped and unused; the address is a multiple of the alignment.
+    unsafe { block.write(value) };
+    BLOCKS[id].store(block, Ordering::Release);
+    TPIDR_EL1.set(address);
+    address
+}
+
+/// Returns this CPU's block.
+#[inline]
+pub fn this() -> &'static PerCpu {
+    let block: *const PerCpu;
+    // SAFETY: Reads a register that never changes after `install`.
+    unsafe { asm!("mrs {}, tpidr_el1", out(reg) block, options(nomem, nostack, pure)) };
+    // SAFETY: `install` wrote the block and it lives for good. Boot installs it before anything
+    // that asks for it.
+    unsafe { &*block }
+}
+
+/// Returns the number of this CPU.
+#[inline]
+pub fn id() -> usize {
+    this().id
+}
+
+/// Returns the thread that this CPU runs.
+///
+/// The reference is good until [`take_current`], which only the switch to another thread calls,
+/// after every handler has returned to the vector.
+///
+/// # Panics
+/// If the CPU runs no thread.
+#[inline]
+pub fn current() -> &'static PoolArc<Thread> {
+    // SAFETY: Only this CPU uses the cell, and nothing writes to it while a handler runs.
+    let current = unsafe { &*this().current.get() };
+    current.as_ref().expect("a handler runs for a thread")
+}
+
+/// Takes the thread that this CPU ran. Only for the switch to another thread.
+pub fn take_current() -> Option<PoolArc<Thread>> {
+    // SAFETY: Only this CPU uses the cell, and no handler runs during a switch.
+    unsafe { &mut *this().current.get() }.take()
+}
+
+/// Names the thread that this CPU runs. Only for the switch to another thread.
+pub fn set_current(thread: PoolArc<Thread>) {
+    // SAFETY: As in `take_current`.
+    unsafe { *this().current.get() = Some(thread) };
+}
+
+/// Returns how many free frames all CPUs have at hand. Exact while no other CPU allocates.
+pub fn frames_at_hand() -> usize {
+    let count = |block: &AtomicPtr<PerCpu>| {
+        let block = block.load(Ordering::Acquire);
+        // SAFETY: A block that is in the table was written before and lives for good; only its
+        // atomic counter is read.
+        unsafe { block.as_ref() }.map_or(0, |block| block.frames.len())
+    };
+    BLOCKS.iter().map(count).sum()
+}
+
+/// Returns whether this CPU's block exists: for the path of a panic.
+pub fn is_installed() -> bool {
+    BLOCKS.iter().any(|block| !block.load(Ordering::Relaxed).is_null())
+}
+
+const _: () = assert!((STACK_SIZE as usize - size_of::<PerCpu>()).is_multiple_of(64));

@@ -1,0 +1,173 @@
+//! What machine this is, from the device tree.
+//!
+//! Owns: reading and checking the few properties that the kernel needs. Refuses to know: what is
+//! done with them. A tree that lacks one, or says something that Vellum cannot run on, is an error
+//! with a text; nothing here panics on bytes.
+
+use crate::memory::layout::{BLOCK_SIZE, MAX_CPUS, RAM_BASE, direct};
+use dtoolkit::fdt::{Fdt, FdtNode};
+use dtoolkit::standard::NodeStandard;
+use dtoolkit::{Node, Property};
+
+/// Bytes that QEMU's device tree may have.
+pub const MAX_BYTES: u64 = 1 << 20;
+/// The least and the most RAM that Vellum is made for.
+const RAM_BYTES: core::ops::RangeInclusive<u64> = (64 << 20)..=(8 << 30);
+
+/// How PSCI calls are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum PsciMethod {
+    /// Hypervisor call.
+    Hvc = 1,
+    /// Secure monitor call.
+    Smc = 2,
+}
+
+/// A block of device registers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Registers {
+    /// Physical address.
+    pub address: u64,
+    /// Bytes.
+    pub length: u64,
+}
+
+/// What the kernel takes from the device tree.
+#[derive(Clone, Copy, Debug)]
+pub struct Machine {
+    /// Bytes of RAM from [`RAM_BASE`], whole blocks of 2 MiB.
+    pub ram_bytes: u64,
+    /// Bytes of the tree itself, at the start of RAM.
+    pub tree_bytes: u64,
+    /// CPUs that the tree names, at most [`MAX_CPUS`].
+    pub cpus: usize,
+    /// How PSCI calls are made.
+    pub psci: PsciMethod,
+    /// Console registers.
+    pub console: Registers,
+    /// GICv3 distributor.
+    pub distributor: Registers,
+    /// GICv3 redistributors, one behind the other.
+    pub redistributors: Registers,
+}
+
+/// Why the kernel cannot run here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TreeError {
+    /// No device tree at the start of RAM.
+    Missing,
+    /// RAM elsewhere, or none.
+    Ram,
+    /// Less than 64 MiB of RAM.
+    TooLittleRam,
+    /// More than 8 GiB of RAM.
+    TooMuchRam,
+    /// No CPU.
+    Cpus,
+    /// No PSCI, or an unknown method.
+    Psci,
+    /// No PL011.
+    Console,
+    /// A GICv2.
+    OldGic,
+    /// No GICv3.
+    Gic,
+}
+
+impl TreeError {
+    /// Returns one line for a human.
+    pub const fn text(self) -> &'static str {
+        match self {
+            TreeError::Missing => "no device tree at the start of RAM",
+            TreeError::Ram => "no RAM at 0x40000000 in the device tree",
+            TreeError::TooLittleRam => "less than 64 MiB of RAM",
+            TreeError::TooMuchRam => "more than 8 GiB of RAM",
+            TreeError::Cpus => "no CPU in the device tree",
+            TreeError::Psci => "no PSCI by hvc or smc in the device tree",
+            TreeError::Console => "no PL011 in the device tree",
+            TreeError::OldGic => "the interrupt controller is a GICv2; run QEMU with gic-version=3",
+            TreeError::Gic => "no GICv3 in the device tree",
+        }
+    }
+}
+
+/// Reads the device tree at the start of RAM.
+///
+/// # Errors
+/// See [`TreeError`].
+pub fn read() -> Result<Machine, TreeError> {
+    let start: *const u8 = core::ptr::with_exposed_provenance(direct(RAM_BASE) as usize);
+    // SAFETY: The boot tables map the start of RAM, which nothing writes to: it is reserved.
+    let bytes = unsafe { core::slice::from_raw_parts(start, MAX_BYTES as usize) };
+    let tree = Fdt::new(bytes).map_err(|_| TreeError::Missing)?;
+    let (distributor, redistributors) = interrupt_controller(tree)?;
+    Ok(Machine {
+        ram_bytes: ram(tree)?,
+        tree_bytes: MAX_BYTES,
+        cpus: cpus(tree)?,
+        psci: psci(tree)?,
+        console: console(tree)?,
+        distributor,
+        redistributors,
+    })
+}
+
+/// Returns a node's register blocks.
+fn registers(node: FdtNode<'_>) -> impl Iterator<Item = Registers> {
+    let blocks = node.reg().ok().flatten().into_iter().flatten();
+    blocks.filter_map(|block| {
+        let (address, length) = (block.address::<u64>().ok()?, block.size::<u64>().ok()?);
+        address.checked_add(length)?;
+        (length != 0).then_some(Registers { address, length })
+    })
+}
+
+fn ram(tree: Fdt<'_>) -> Result<u64, TreeError> {
+    let is_memory = |node: &FdtNode<'_>| node.name_without_address() == "memory";
+    let nodes = tree.root().children().filter(is_memory);
+    let block = nodes.flat_map(registers).find(|block| block.address == RAM_BASE);
+    let bytes = block.ok_or(TreeError::Ram)?.length / BLOCK_SIZE * BLOCK_SIZE;
+    match bytes {
+        _ if bytes < *RAM_BYTES.start() => Err(TreeError::TooLittleRam),
+        _ if bytes > *RAM_BYTES.end() => Err(TreeError::TooMuchRam),
+        _ => Ok(bytes),
+    }
+}
+
+fn cpus(tree: Fdt<'_>) -> Result<usize, TreeError> {
+    let node = tree.find_node("/cpus").ok_or(TreeError::Cpus)?;
+    let is_cpu = |node: &FdtNode<'_>| node.name_without_address() == "cpu";
+    match node.children().filter(is_cpu).count() {
+        0 => Err(TreeError::Cpus),
+        count => Ok(count.min(MAX_CPUS)),
+    }
+}
+
+fn psci(tree: Fdt<'_>) -> Result<PsciMethod, TreeError> {
+    let node = tree.find_node("/psci").ok_or(TreeError::Psci)?;
+    let method = node.property("method").ok_or(TreeError::Psci)?;
+    match method.value() {
+        b"hvc\0" => Ok(PsciMethod::Hvc),
+        b"smc\0" => Ok(PsciMethod::Smc),
+        _ => Err(TreeError::Psci),
+    }
+}
+
+fn console(tree: Fdt<'_>) -> Result<Registers, TreeError> {
+    let mut nodes = tree.root().children();
+    let node = nodes.find(|node| node.is_compatible("arm,pl011")).ok_or(TreeError::Console)?;
+    registers(node).next().ok_or(TreeError::Console)
+}
+
+fn interrupt_controller(tree: Fdt<'_>) -> Result<(Registers, Registers), TreeError> {
+    let mut nodes = tree.root().children();
+    if nodes.clone().any(|node| node.is_compatible("arm,cortex-a15-gic")) {
+        return Err(TreeError::OldGic);
+    }
+    let node = nodes.find(|node| node.is_compatible("arm,gic-v3")).ok_or(TreeError::Gic)?;
+    let mut blocks = registers(node);
+    let distributor = blocks.next().ok_or(TreeError::Gic)?;
+    let redistributors = blocks.next().ok_or(TreeError::Gic)?;
+    Ok((distributor, redistributors))
+}

@@ -1,0 +1,69 @@
+//! Operations that outlive one visit to the kernel.
+//!
+//! Owns: where a long operation stands. It belongs to the thread that began it, which runs no user
+//! code until it is done; it goes on from here, never from the arguments of the call. Refuses to
+//! know: who else runs meanwhile.
+
+use super::end::End;
+use super::{Outcome, Process, Thread, Wait};
+use crate::memory::pools::PoolArc;
+use crate::memory::machine::Hardware;
+use crate::syscall::bytes::Transfer;
+use vellum_vm::ops::{self, Change};
+
+/// Status and value for x0 and x1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// 0 or the number of an error.
+    pub status: u64,
+    /// What the call returns.
+    pub value: u64,
+}
+
+/// How far a run of an operation came.
+pub enum Progress {
+    /// It is complete. Without a reply the registers are right already.
+    Done(Option<Reply>),
+    /// An interrupt waits; run it again when the thread's turn comes.
+    Paused,
+    /// It can go on when something has happened.
+    Block(Wait),
+}
+
+/// An operation under way.
+pub enum Operation {
+    /// A change of a process's address space. Its results are in the registers already.
+    Change(PoolArc<Process>, Change<Hardware>),
+    /// Bytes on the way between processes or to the console.
+    Transfer(Transfer),
+    /// The end of a process.
+    End(End),
+}
+
+impl Operation {
+    /// Runs until the operation is done, has to wait, or lets an interrupt pass.
+    pub fn run(&mut self, thread: &Thread) -> Progress {
+        match self {
+            Operation::Change(process, change) => match change.run(&process.space) {
+                ops::Progress::Paused => Progress::Paused,
+                ops::Progress::Done => {
+                    process.patient.wake_all();
+                    Progress::Done(None)
+                }
+            },
+            Operation::Transfer(transfer) => transfer.run(thread),
+            Operation::End(end) => end.run(),
+        }
+    }
+
+    /// Runs an operation that a thread has just begun. What is left stays with the thread.
+    pub fn begin(mut self, thread: &Thread) -> (Option<Reply>, Outcome) {
+        let outcome = match self.run(thread) {
+            Progress::Done(reply) => return (reply, Outcome::Resume),
+            Progress::Paused => Outcome::Yield,
+            Progress::Block(wait) => Outcome::Block(wait),
+        };
+        *thread.operation.lock() = Some(self);
+        (None, outcome)
+    }
+}

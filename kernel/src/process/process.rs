@@ -1,0 +1,204 @@
+//! The process: an address space, a handle table, an account and a life.
+
+use super::handle::{HandleTable, Object};
+use super::queue::WaitQueue;
+use super::thread::Thread;
+use crate::memory::machine::Hardware;
+use crate::memory::pools::PoolArc;
+use core::ops::Deref;
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use spin::Mutex;
+use vellum_abi::{Error, ExitReport, Handle, Rights};
+use vellum_vm::account::Account;
+use vellum_vm::address_space::AddressSpace;
+use vellum_vm::error::VmError;
+use vellum_vm::machine::Pools;
+use vellum_vm::object::MemoryObject;
+
+/// Processes that are not yet gone.
+static LIVE: AtomicU64 = AtomicU64::new(0);
+
+/// Where a process is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Life {
+    /// Its thread may run.
+    Alive,
+    /// It will run no more user code; what it had is being given back.
+    Ending(ExitReport),
+    /// Everything is given back but the report.
+    Dead(ExitReport),
+}
+
+/// A process.
+pub struct Process {
+    /// Its memory.
+    pub space: AddressSpace<Hardware>,
+    /// Its handles.
+    pub handles: Mutex<HandleTable>,
+    /// Its one thread, from start to death. A thread that never started is held by handles alone.
+    pub thread: Mutex<Option<PoolArc<Thread>>>,
+    /// Whether a thread was made, started or not.
+    pub has_thread: AtomicBool,
+    /// Who waits for its end.
+    pub mourners: WaitQueue,
+    /// Who waits for its address space to be at rest.
+    pub patient: WaitQueue,
+    life: Mutex<Life>,
+    payer: PoolArc<Account>,
+}
+
+impl Process {
+    /// Makes an empty process with an account of its own; `payer` is charged for the process.
+    ///
+    /// # Errors
+    /// `OutOfKernelMemory`, `OutOfFrames`, `LimitReached`.
+    pub fn create(payer: &PoolArc<Account>) -> Result<PoolArc<Process>, VmError> {
+        let account = Hardware.share(Account::new(u64::MAX / 2, u64::MAX / 2))?;
+        let space = AddressSpace::new(Hardware, account)?;
+        payer.charge_kernel(size_of::<Process>())?;
+        LIVE.fetch_add(1, Ordering::Relaxed);
+        let process = Process {
+            space,
+            handles: Mutex::new(HandleTable::new()),
+            thread: Mutex::new(None),
+            has_thread: AtomicBool::new(false),
+            mourners: WaitQueue::new(),
+            patient: WaitQueue::new(),
+            life: Mutex::new(Life::Alive),
+            payer: payer.clone(),
+        };
+        Ok(Hardware.share(process)?)
+    }
+
+    /// Returns how many processes are not yet gone.
+    pub fn live() -> u64 {
+        LIVE.load(Ordering::Relaxed)
+    }
+
+    /// Returns who pays for what the process makes.
+    pub fn account(&self) -> &PoolArc<Account> {
+        self.space.account()
+    }
+
+    /// Returns where the process is in its life.
+    pub fn life(&self) -> Life {
+        *self.life.lock()
+    }
+
+    /// Returns whether the process runs or ran: it may hold handles to processes and threads.
+    ///
+    /// One that never started may not: it has no end that would close them, and a handle to itself
+    /// would keep it for ever.
+    pub fn has_started(&self) -> bool {
+        self.thread.lock().is_some()
+    }
+
+    /// Begins the end. Returns whether this call was the first to.
+    pub fn begin_end(&self, report: ExitReport) -> bool {
+        let mut life = self.life.lock();
+        let alive = *life == Life::Alive;
+        if alive {
+            *life = Life::Ending(report);
+        }
+        alive
+    }
+
+    /// Declares the process dead and wakes whoever waits for it.
+    pub fn complete_end(&self) {
+        let mut life = self.life.lock();
+        if let Life::Ending(report) = *life {
+            *life = Life::Dead(report);
+        }
+        drop(life);
+        self.mourners.wake_all();
+    }
+
+    /// Returns the process that a word names; SELF is this one.
+    ///
+    /// # Errors
+    /// `BadHandle`, `WrongObject`, `MissingRight`.
+    pub fn target<'a>(
+        this: &'a PoolArc<Process>,
+        word: u64,
+        rights: Rights,
+    ) -> Result<Target<'a>, Error> {
+        let handle = Handle::from_word(word).ok_or(Error::BadHandle)?;
+        if handle == Handle::SELF {
+            return Ok(Target::Own(this));
+        }
+        match this.object(handle, rights)? {
+            (Object::Process(process), _) => Ok(Target::Other(process)),
+            _ => Err(Error::WrongObject),
+        }
+    }
+
+    /// Returns the object that a handle of this process names, and the handle's rights.
+    ///
+    /// # Errors
+    /// `BadHandle`, `MissingRight`.
+    pub fn object(&self, handle: Handle, rights: Rights) -> Result<(Object, Rights), Error> {
+        let handles = self.handles.lock();
+        let (object, rights) = handles.find(handle, rights)?;
+        Ok((object.clone(), rights))
+    }
+
+    /// Gives an object a handle in this process's table.
+    ///
+    /// # Errors
+    /// `OutOfHandles`, `OutOfKernelMemory`, `LimitReached`; `InvalidState` if the process ends.
+    pub fn give(&self, object: Object, rights: Rights) -> Result<Handle, Error> {
+        let mut handles = self.handles.lock();
+        // Under the table's lock: the end of the process takes it to close every handle.
+        if self.life() != Life::Alive {
+            return Err(Error::InvalidState);
+        }
+        handles.insert(self.account(), object, rights)
+    }
+
+    /// Gives a new memory object a handle.
+    ///
+    /// # Errors
+    /// `OutOfHandles`, `OutOfKernelMemory`, `LimitReached`.
+    pub fn give_memory(
+        &self,
+        object: MemoryObject<Hardware>,
+        rights: Rights,
+    ) -> Result<Handle, Error> {
+        let object = Hardware.share(object).map_err(VmError::from)?;
+        self.give(Object::Memory(object), rights)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let account = self.space.account();
+        let handles = self.handles.get_mut();
+        let mut index = 0;
+        while let Some((next, object)) = handles.remove_from(index) {
+            index = next;
+            drop(object);
+        }
+        handles.release(account);
+        self.payer.credit_kernel(size_of::<Process>());
+        LIVE.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The process that a call works on.
+pub enum Target<'a> {
+    /// The caller's own: nothing needs counting.
+    Own(&'a PoolArc<Process>),
+    /// Another's.
+    Other(PoolArc<Process>),
+}
+
+impl Deref for Target<'_> {
+    type Target = PoolArc<Process>;
+
+    fn deref(&self) -> &PoolArc<Process> {
+        match self {
+            Target::Own(process) => process,
+            Target::Other(process) => process,
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Calls that move bytes: between processes and to the console.
+//!
+//! They are the one exception to "a refused call changes nothing": what was moved stays moved, and
+//! x1 tells how much it was, also beside an error. Progress is kept with the thread, so that a
+//! long transfer lets interrupts pass and goes on where it was.
+
+use super::user::{self, Short};
+use super::{Answer, Request, Result, Stop};
+use crate::platform::console;
+use crate::memory::machine::Hardware;
+use crate::memory::pools::PoolArc;
+use crate::process::operation::{Progress, Reply};
+use crate::process::{Operation, Process, Thread, Wait};
+use vellum_abi::{Error, Rights};
+use vellum_vm::addr::UserPointer;
+use vellum_vm::error::VmError;
+use vellum_vm::machine::Machine;
+use vellum_vm::ops::AccessRefusal;
+
+/// Bytes moved at a time: the kernel's stacks are small.
+const CHUNK: usize = 256;
+
+/// The other side of a transfer.
+enum Peer {
+    /// Bytes come from a process's memory.
+    From(PoolArc<Process>, u64),
+    /// Bytes go to a process's memory.
+    To(PoolArc<Process>, u64),
+    /// Bytes go to the console.
+    Console,
+}
+
+/// Bytes on the way from or to the calling process's buffer.
+pub struct Transfer {
+    peer: Peer,
+    buffer: UserPointer,
+    length: u64,
+    done: u64,
+}
+
+pub(super) fn console_write(request: &Request<'_>) -> Result {
+    let [buffer, length, ..] = request.arguments;
+    begin(request, Peer::Console, buffer, length)
+}
+
+pub(super) fn memory_read(request: &Request<'_>) -> Result {
+    let [target, address, buffer, length, ..] = request.arguments;
+    let target = Process::target(request.process(), target, Rights::INSPECT)?;
+    begin(request, Peer::From(target.clone(), address), buffer, length)
+}
+
+pub(super) fn memory_write(request: &Request<'_>) -> Result {
+    let [target, address, buffer, length, ..] = request.arguments;
+    let target = Process::target(request.process(), target, Rights::MANAGE)?;
+    begin(request, Peer::To(target.clone(), address), buffer, length)
+}
+
+fn begin(request: &Request<'_>, peer: Peer, buffer: u64, length: u64) -> Result {
+    let buffer = UserPointer::new(buffer);
+    if !buffer.is_user(length) {
+        return Err(Error::BadAddress.into());
+    }
+    if let Peer::From(_, address) | Peer::To(_, address) = peer
+        && !UserPointer::new(address).is_user(length)
+    {
+        return Err(Error::BadAddress.into());
+    }
+    let transfer = Transfer { peer, buffer, length, done: 0 };
+    match Operation::Transfer(transfer).begin(request.thread) {
+        (Some(reply), _) => Ok(Answer::Reply(reply)),
+        (None, outcome) => Ok(Answer::Outcome(outcome)),
+    }
+}
+
+impl Transfer {
+    /// Moves bytes until all are moved, an error stops it or something else must be done first.
+    /// The thread's address space is active.
+    pub fn run(&mut self, thread: &Thread) -> Progress {
+        while self.done < self.length {
+            let result = self.step(&thread.process);
+            match result {
+                Ok(()) => {}
+                Err(Stop::Restart(wait)) => return Progress::Block(wait),
+                Err(Stop::Error(error)) => {
+                    let status = error as u64;
+                    return Progress::Done(Some(Reply { status, value: self.done }));
+                }
+            }
+            if Hardware.should_pause() && self.done < self.length {
+                return Progress::Paused;
+            }
+        }
+        Progress::Done(Some(Reply { status: 0, value: self.done }))
+    }
+
+    /// Moves at most one chunk.
+    fn step(&mut self, process: &PoolArc<Process>) -> core::result::Result<(), Stop> {
+        let mut chunk = [0; CHUNK];
+        let left = usize::try_from(self.length - self.done).unwrap_or(CHUNK).min(CHUNK);
+        let buffer = UserPointer::new(self.buffer.tagged() + self.done);
+        match &self.peer {
+            Peer::From(source, address) => {
+                let from = UserPointer::new(*address).untagged() + self.done;
+                let read = source.space.read_page(from, &mut chunk[..left]);
+                let bytes = read.map_err(|refusal| stop(refusal, source))?;
+                self.count(user::copy_out(process, buffer, &chunk[..bytes]), bytes)
+            }
+            Peer::To(sink, address) => {
+                let (bytes, short) = taken(user::copy_in(process, buffer, &mut chunk[..left]), left);
+                let to = UserPointer::new(*address).untagged() + self.done;
+                let mut written = 0;
+                while written < bytes {
+                    let more = sink.space.write_page(to + written as u64, &chunk[written..bytes]);
+                    match more {
+                        Ok(more) => written += more,
+                        Err(refusal) => {
+                            self.done += written as u64;
+                            return Err(stop(refusal, sink));
+                        }
+                    }
+                }
+                self.done += written as u64;
+                short.map_or(Ok(()), Err)
+            }
+            Peer::Console => {
+                let (bytes, short) = taken(user::copy_in(process, buffer, &mut chunk[..left]), left);
+                console::write_bytes(&chunk[..bytes]);
+                self.done += bytes as u64;
+                short.map_or(Ok(()), Err)
+            }
+        }
+    }
+
+    fn count(
+        &mut self,
+        copied: core::result::Result<(), Short>,
+        bytes: usize,
+    ) -> core::result::Result<(), Stop> {
+        let (bytes, short) = taken(copied, bytes);
+        self.done += bytes as u64;
+        short.map_or(Ok(()), Err)
+    }
+}
+
+/// Returns how many bytes a copy moved, and why not all.
+fn taken(copied: core::result::Result<(), Short>, all: usize) -> (usize, Option<Stop>) {
+    match copied {
+        Ok(()) => (all, None),
+        Err(short) => (short.done, Some(short.stop)),
+    }
+}
+
+fn stop(refusal: AccessRefusal, process: &PoolArc<Process>) -> Stop {
+    match refusal {
+        AccessRefusal::Fault(kind) => VmError::of_access(kind).into(),
+        AccessRefusal::Changing => Stop::Restart(Wait::AtRest(process.clone())),
+    }
+}

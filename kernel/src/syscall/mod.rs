@@ -1,0 +1,160 @@
+//! System calls.
+//!
+//! Owns: the decoding of arguments and the rights that each call needs. Refuses to know: how an
+//! operation is done. *Decode* may fail and has changed nothing; *perform* cannot fail half way. A
+//! call that meets an address space in change is started again from its `svc` when it is at rest.
+
+pub mod bytes;
+mod memory;
+mod objects;
+mod observe;
+mod processes;
+mod user;
+
+use crate::arch::context::Context;
+use crate::memory::pools::PoolArc;
+use crate::process::operation::Reply;
+use crate::process::{Outcome, Process, Thread, Wait};
+use vellum_abi::{Call, Error};
+use vellum_vm::error::{Refusal, VmError};
+
+/// Bytes of the `svc` instruction, to run it again.
+const SVC_BYTES: u64 = 4;
+
+/// What a call answers that does not simply return.
+pub enum Answer {
+    /// Status 0 and a value.
+    Value(u64),
+    /// Status 0 and a value, and then this.
+    Then(u64, Outcome),
+    /// Status and value.
+    Reply(Reply),
+    /// The results come when the operation is done, or never.
+    Outcome(Outcome),
+}
+
+/// Why a call does not return an answer.
+pub enum Stop {
+    /// It is refused.
+    Error(Error),
+    /// It must be started again when something has happened.
+    Restart(Wait),
+}
+
+impl<E: Into<Error>> From<E> for Stop {
+    fn from(error: E) -> Stop {
+        Stop::Error(error.into())
+    }
+}
+
+impl Stop {
+    /// Converts the refusal of an operation on a process's address space.
+    fn from_refusal(refusal: Refusal, process: &PoolArc<Process>) -> Stop {
+        match refusal {
+            Refusal::Error(error) => error.into(),
+            Refusal::Changing => Stop::Restart(Wait::AtRest(process.clone())),
+        }
+    }
+}
+
+/// The answer of a call.
+type Result = core::result::Result<Answer, Stop>;
+
+/// A call being served: who calls, and the registers that hold the arguments.
+struct Request<'a> {
+    thread: &'a PoolArc<Thread>,
+    arguments: [u64; 6],
+}
+
+impl Request<'_> {
+    /// Returns the calling process.
+    fn process(&self) -> &PoolArc<Process> {
+        &self.thread.process
+    }
+}
+
+/// Serves the call whose number and arguments are in a thread's registers.
+#[inline]
+pub fn dispatch(thread: &PoolArc<Thread>, context: &mut Context) -> Outcome {
+    let number = context.x(8);
+    if number == Call::Null as u64 {
+        set_result(context, 0, 0);
+        return Outcome::Resume;
+    }
+    match serve(thread, context, number) {
+        Ok(Answer::Value(value)) => {
+            set_result(context, 0, value);
+            Outcome::Resume
+        }
+        Ok(Answer::Then(value, outcome)) => {
+            set_result(context, 0, value);
+            outcome
+        }
+        Ok(Answer::Reply(reply)) => {
+            set_result(context, reply.status, reply.value);
+            Outcome::Resume
+        }
+        Ok(Answer::Outcome(outcome)) => outcome,
+        Err(Stop::Error(error)) => {
+            set_result(context, error as u64, 0);
+            Outcome::Resume
+        }
+        Err(Stop::Restart(wait)) => {
+            context.set_pc(context.pc() - SVC_BYTES);
+            Outcome::Block(wait)
+        }
+    }
+}
+
+/// Sets status and value of a call.
+#[inline]
+fn set_result(context: &mut Context, status: u64, value: u64) {
+    context.set_x(0, status);
+    context.set_x(1, value);
+}
+
+fn serve(thread: &PoolArc<Thread>, context: &Context, number: u64) -> Result {
+    let call = Call::from_number(number).ok_or(Error::UnknownCall)?;
+    let arguments = core::array::from_fn(|index| context.x(index));
+    let request = Request { thread, arguments };
+    match call {
+        Call::Null => Ok(Answer::Value(0)),
+        Call::ConsoleWrite => bytes::console_write(&request),
+        Call::Exit => processes::exit(&request),
+        Call::Yield => Ok(Answer::Then(0, Outcome::Yield)),
+        Call::Clock => observe::clock(),
+        Call::Stat => observe::stat(&request),
+        Call::HandleClose => objects::handle_close(&request),
+        Call::HandleCopy => objects::handle_copy(&request),
+        Call::ObjectQuery => observe::object_query(&request),
+        Call::RefpageCreate => objects::refpage_create(&request),
+        Call::RefpageCreatePattern => objects::refpage_create_pattern(&request),
+        Call::RefpageCreateTag => objects::refpage_create_tag(&request),
+        Call::MemoryCreate => objects::memory_create(&request),
+        Call::Map => memory::map(&request),
+        Call::Unmap => memory::unmap(&request),
+        Call::Protect => memory::protect(&request),
+        Call::Advise => memory::advise(&request),
+        Call::Query => observe::query(&request),
+        Call::MemoryRead => bytes::memory_read(&request),
+        Call::MemoryWrite => bytes::memory_write(&request),
+        Call::ProcessCreate => processes::process_create(&request),
+        Call::ProcessWait => processes::process_wait(&request),
+        Call::ProcessKill => processes::process_kill(&request),
+        Call::ThreadCreate => processes::thread_create(&request),
+        Call::ThreadReadRegisters => processes::thread_read_registers(&request),
+        Call::ThreadWriteRegisters => processes::thread_write_registers(&request),
+        Call::ThreadStart => processes::thread_start(&request),
+        Call::SystemQuery => observe::system_query(&request),
+    }
+}
+
+/// Refuses flag words of calls that define no flag yet.
+fn no_flags(word: u64) -> core::result::Result<(), Error> {
+    if word == 0 { Ok(()) } else { Err(Error::InvalidFlags) }
+}
+
+/// Returns the range of an address and a length.
+fn range(address: u64, length: u64) -> core::result::Result<vellum_vm::addr::PageRange, Error> {
+    Ok(vellum_vm::addr::PageRange::new(address, length).map_err(VmError::from)?)
+}

@@ -1,0 +1,81 @@
+//! Calls that make objects and move handles.
+
+use super::{Answer, Request, Result, Stop, no_flags};
+use crate::memory::machine::Hardware;
+use crate::process::Process;
+use crate::process::handle::Object;
+use vellum_abi::{Error, Handle, Rights};
+use vellum_vm::addr::UserPointer;
+use vellum_vm::object::MemoryObject;
+use vellum_vm::refpage;
+use vellum_vm::tag::Tag;
+
+/// What the maker of a reference object may do with it: nobody writes one.
+const REFERENCE: Rights =
+    Rights::READ.union(Rights::MAP).union(Rights::TRANSFER).union(Rights::INSPECT);
+/// What the maker of a memory object may do with it.
+const MEMORY: Rights = REFERENCE.union(Rights::WRITE).union(Rights::EXECUTE);
+
+pub(super) fn refpage_create(request: &Request<'_>) -> Result {
+    let [content, size, flags, ..] = request.arguments;
+    // Flags first: the order of the thread's version 5.
+    no_flags(flags)?;
+    let process = request.process();
+    let object = refpage::from_user(&process.space, UserPointer::new(content), size)
+        .map_err(|refusal| Stop::from_refusal(refusal, process))?;
+    give(request, object, REFERENCE)
+}
+
+pub(super) fn refpage_create_pattern(request: &Request<'_>) -> Result {
+    let [byte, flags, ..] = request.arguments;
+    no_flags(flags)?;
+    let byte = u8::try_from(byte).map_err(|_| Error::InvalidContent)?;
+    let space = &request.process().space;
+    let object = refpage::pattern(&Hardware, space.account(), byte, space.counters())?;
+    give(request, object, REFERENCE)
+}
+
+pub(super) fn refpage_create_tag(request: &Request<'_>) -> Result {
+    let [tag, flags, ..] = request.arguments;
+    no_flags(flags)?;
+    let tag = Tag::new(tag).ok_or(Error::InvalidContent)?;
+    let space = &request.process().space;
+    let object = refpage::tagged(&Hardware, space.account(), tag, space.counters())?;
+    give(request, object, REFERENCE)
+}
+
+pub(super) fn memory_create(request: &Request<'_>) -> Result {
+    let [length, flags, ..] = request.arguments;
+    no_flags(flags)?;
+    let account = request.process().account().clone();
+    let object = MemoryObject::memory(Hardware, account, length)?;
+    give(request, object, MEMORY)
+}
+
+fn give(request: &Request<'_>, object: MemoryObject<Hardware>, rights: Rights) -> Result {
+    let handle = request.process().give_memory(object, rights)?;
+    Ok(Answer::Value(handle.to_word()))
+}
+
+pub(super) fn handle_close(request: &Request<'_>) -> Result {
+    let handle = Handle::from_word(request.arguments[0]).ok_or(Error::BadHandle)?;
+    // The object is dropped behind the lock: it may hold much.
+    let object = request.process().handles.lock().remove(handle)?;
+    drop(object);
+    Ok(Answer::Value(0))
+}
+
+pub(super) fn handle_copy(request: &Request<'_>) -> Result {
+    let [target, handle, rights, ..] = request.arguments;
+    let rights = Rights::from_bits(rights).ok_or(Error::InvalidFlags)?;
+    let handle = Handle::from_word(handle).ok_or(Error::BadHandle)?;
+    let target = Process::target(request.process(), target, Rights::MANAGE)?;
+    let (object, held) = request.process().object(handle, Rights::TRANSFER)?;
+    if !held.contains(rights) {
+        return Err(Error::MissingRight.into());
+    }
+    if !matches!(object, Object::Memory(_)) && !target.has_started() {
+        return Err(Error::InvalidState.into());
+    }
+    Ok(Answer::Value(target.give(object, rights)?.to_word()))
+}

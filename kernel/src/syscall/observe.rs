@@ -1,0 +1,74 @@
+//! Calls that look and change nothing.
+
+use super::{Answer, Request, Result, user};
+use crate::arch::{features, timer};
+use crate::memory::machine::Hardware;
+use crate::memory::{frames, pools};
+use crate::memory::layout::image;
+use crate::platform;
+use crate::process::Process;
+use crate::process::handle::Object;
+use vellum_abi::{Error, Handle, Rights, Stat, SystemInfo};
+use vellum_vm::addr::UserPointer;
+use vellum_vm::machine::{Machine, Pools};
+
+/// Reference objects of the kernel itself: the zero object.
+const OWN_REFPAGES: u64 = 1;
+
+pub(super) fn clock() -> Result {
+    Ok(Answer::Value(timer::now()))
+}
+
+pub(super) fn stat(request: &Request<'_>) -> Result {
+    let [target, out, ..] = request.arguments;
+    let target = Process::target(request.process(), target, Rights::INSPECT)?;
+    let mut stat = Stat {
+        total_frames: frames::total(),
+        free_frames: frames::free(),
+        refpages_live: Hardware.system().refpages() - OWN_REFPAGES,
+        processes_live: Process::live(),
+        pool_bytes: pools::live_bytes() as u64,
+        handles: target.handles.lock().count(),
+        ..Stat::default()
+    };
+    target.space.report(&mut stat);
+    user::write_words(request.process(), out, stat.to_words())?;
+    Ok(Answer::Value(0))
+}
+
+pub(super) fn object_query(request: &Request<'_>) -> Result {
+    let [handle, out, ..] = request.arguments;
+    let handle = Handle::from_word(handle).ok_or(Error::BadHandle)?;
+    let (object, _) = request.process().object(handle, Rights::INSPECT)?;
+    let Object::Memory(object) = object else { return Err(Error::WrongObject.into()) };
+    // The reference that this call holds is not one of the object's users.
+    let info = object.info(Hardware.owners(&object) - 1);
+    user::write_words(request.process(), out, info.to_words())?;
+    Ok(Answer::Value(0))
+}
+
+pub(super) fn query(request: &Request<'_>) -> Result {
+    let [target, address, out, ..] = request.arguments;
+    let target = Process::target(request.process(), target, Rights::INSPECT)?;
+    // An address with a tag or of the kernel is no page of anybody's.
+    let page = UserPointer::new(address).page().filter(|page| page.address() <= address);
+    let page = page.ok_or(Error::OutOfRange)?;
+    let info = target.space.query(page).ok_or(Error::NotMapped)?;
+    user::write_words(request.process(), out, info.to_words())?;
+    Ok(Answer::Value(0))
+}
+
+pub(super) fn system_query(request: &Request<'_>) -> Result {
+    let (features, machine, image) = (features::get(), platform::description(), image());
+    let info = SystemInfo {
+        features: features.abi_bits(),
+        cpus: machine.cpus as u64,
+        ram_bytes: machine.ram_bytes,
+        zero_block_bytes: features.zero_block_bytes as u64,
+        tag_block_bytes: features.tag_block_bytes as u64,
+        asid_bits: u64::from(features.asid_bits),
+        kernel_bytes: image.end - image.start,
+    };
+    user::write_words(request.process(), request.arguments[0], info.to_words())?;
+    Ok(Answer::Value(0))
+}

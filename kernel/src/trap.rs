@@ -1,0 +1,112 @@
+//! Where the vector meets the rest of the kernel.
+//!
+//! Owns: the four ways in and the one way to another thread. Refuses to know: which registers are
+//! saved when. Each function answers how the vector leaves, see [`Leave`].
+
+use crate::arch::context::Context;
+use crate::arch::tlb;
+use crate::platform::interrupts;
+use crate::percpu;
+use crate::process::scheduler::{self, Leave, leave};
+use crate::process::{Life, Outcome, Process};
+use crate::syscall;
+use vellum_abi::{ExitKind, ExitReport};
+use vellum_vm::counters::Counter;
+use vellum_vm::fault;
+use vellum_vm::syndrome::{self, Abort, AbortKind};
+
+/// A supervisor call.
+pub extern "C" fn system_call(context: &mut Context) -> Leave {
+    leave(syscall::dispatch(percpu::current(), context))
+}
+
+/// A data or instruction abort of user code.
+pub extern "C" fn abort(context: &mut Context, esr: u64, far: u64) -> Leave {
+    let process = &percpu::current().process;
+    let abort = syndrome::abort(esr, far);
+    if abort.kind == AbortKind::Mapping {
+        match process.space.handle_fault_at(abort.pointer, abort.access) {
+            fault::Outcome::Resume => return Leave::Resume,
+            fault::Outcome::Changing => {
+                return leave(Outcome::Block(crate::process::Wait::AtRest(process.clone())));
+            }
+            fault::Outcome::Die(kind) => {
+                return leave(Outcome::Die(report(process, context, esr, &abort, kind)));
+            }
+        }
+    }
+    leave(unmapped_cause(process, context, esr, &abort))
+}
+
+/// Any other exception of user code.
+pub extern "C" fn exception(context: &mut Context, esr: u64, far: u64) -> Leave {
+    let report = ExitReport {
+        kind: syndrome::death(esr) as u64,
+        status: esr,
+        address: syndrome::abort(esr, far).pointer.untagged(),
+        pc: context.pc(),
+        ..ExitReport::default()
+    };
+    leave(Outcome::Die(report))
+}
+
+/// An interrupt while user code ran.
+pub extern "C" fn interrupt(_context: &mut Context) -> Leave {
+    serve_interrupts();
+    // Only the timer interrupts, and it is armed only while somebody else is ready.
+    leave(Outcome::Yield)
+}
+
+/// Returns whose registers the vector loads next.
+pub extern "C" fn switch() -> *mut Context {
+    scheduler::switch()
+}
+
+/// Acknowledges everything that waits.
+pub fn serve_interrupts() {
+    interrupts::serve();
+}
+
+/// Deals with an abort that is no matter of mappings.
+#[cold]
+fn unmapped_cause(process: &Process, context: &Context, esr: u64, abort: &Abort) -> Outcome {
+    debug_assert!(process.life() == Life::Alive, "a dying process ran user code");
+    let kind = match abort.kind {
+        AbortKind::TlbConflict => {
+            // The architecture leaves only the invalidation of the address space: do it, go on.
+            tlb::all();
+            tlb::dsb_ish();
+            return Outcome::Resume;
+        }
+        AbortKind::TagCheck => {
+            process.space.counters().add(Counter::Tag, 1);
+            ExitKind::TagCheck
+        }
+        AbortKind::Alignment => ExitKind::Alignment,
+        AbortKind::Mapping | AbortKind::External => ExitKind::ExternalAbort,
+    };
+    Outcome::Die(report(process, context, esr, abort, kind))
+}
+
+#[cold]
+fn report(
+    process: &Process,
+    context: &Context,
+    esr: u64,
+    abort: &Abort,
+    kind: ExitKind,
+) -> ExitReport {
+    let mut report = ExitReport {
+        kind: kind as u64,
+        status: esr,
+        address: abort.pointer.untagged(),
+        access: abort.access as u64,
+        pc: context.pc(),
+        ..ExitReport::default()
+    };
+    if kind == ExitKind::TagCheck {
+        report.logical_tag = u64::from(abort.pointer.tag().value());
+        report.allocation_tag = process.space.tag_at(abort.pointer).map_or(0, |tag| u64::from(tag.value()));
+    }
+    report
+}

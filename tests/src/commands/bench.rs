@@ -1,0 +1,162 @@
+//! `bench`: runs the programs that measure and collects their figures.
+
+use crate::build::Profile;
+use crate::child::Echo;
+use crate::command_line::Options;
+use crate::failure::{Failure, Naming};
+use crate::figures::{self, Figure};
+use crate::image;
+use crate::install;
+use crate::launch::{Built, Launch};
+use crate::programs::Program;
+use crate::qemu::{Qemu, Verdict, judge};
+use std::path::Path;
+use std::process::ExitCode;
+use vellum_abi::options::MOPS;
+
+/// Seconds until the watchdog ends a measurement.
+const LIMIT: u64 = 900;
+/// The figure that needs no program: how large the kernel is.
+const IMAGE: &str = "image";
+/// The CPU model that has the memory copy and set instructions in every QEMU that is new enough.
+const CPU_WITH_MOPS: &str = "max";
+
+/// The argument by which a program prints its figures for us as well.
+const FIGURES: &str = "figures";
+
+/// A program that measures.
+struct Benchmark {
+    /// The name of the program and of its figures.
+    name: &'static str,
+    /// Its arguments, beside the one for figures.
+    arguments: &'static [&'static str],
+}
+
+/// Every program that measures.
+const BENCHMARKS: &[Benchmark] =
+    &[Benchmark { name: "thread", arguments: &[] }, Benchmark { name: "paths", arguments: &[] }];
+
+/// Prints the figures of these names, or all, and writes them into a directory.
+///
+/// # Errors
+/// Every end but success of a program.
+pub(super) fn bench(
+    options: &Options,
+    names: &[String],
+    out: Option<&Path>,
+) -> Result<ExitCode, Failure> {
+    let chosen = choose(names)?;
+    if !options.machine().icount {
+        return Err(Failure::usage("without icount nothing counts instructions: no figures"));
+    }
+    let qemu = install::qemu(options.install)?;
+    let programs = chosen.iter().map(|bench| Program::Own(bench.name.to_owned())).collect();
+    let built = Built::new(options.profile.unwrap_or(Profile::Release), programs)?;
+    let mut figures = Vec::new();
+    for bench in &chosen {
+        figures.extend(measure(options, &qemu, &built, bench)?);
+    }
+    if names.is_empty() || names.iter().any(|name| name == IMAGE) {
+        figures.push(image_figure(&built.kernel)?);
+    }
+    print!("{}", figures::table(&figures));
+    println!("Instructions are counted, not timed: one of them is not one cycle of a real CPU.");
+    figures::sort(&mut figures)?;
+    if let Some(directory) = out {
+        write(&figures, directory)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn choose(names: &[String]) -> Result<Vec<&'static Benchmark>, Failure> {
+    let known: Vec<_> = BENCHMARKS.iter().map(|bench| bench.name).chain([IMAGE]).collect();
+    if let Some(name) = names.iter().find(|name| !known.contains(&name.as_str())) {
+        let known = known.join(", ");
+        return Err(Failure::usage(format!("no figures {name} (there are {known})")));
+    }
+    let wanted = |bench: &&Benchmark| names.is_empty() || names.iter().any(|n| n == bench.name);
+    Ok(BENCHMARKS.iter().filter(wanted).collect())
+}
+
+/// Runs a benchmark, and once more with the memory copy and set instructions where there are any.
+fn measure(
+    options: &Options,
+    qemu: &Qemu,
+    built: &Built,
+    bench: &Benchmark,
+) -> Result<Vec<Figure>, Failure> {
+    let plain: Vec<_> = options.switches().into_iter().filter(|(key, _)| *key != MOPS).collect();
+    eprintln!("vellum: measuring {}", bench.name);
+    let mut figures = run(options, qemu, built, bench, &plain)?;
+    if options.cpu != CPU_WITH_MOPS {
+        eprintln!("vellum: no figures with FEAT_MOPS: the CPU {} may lack it", options.cpu);
+        return Ok(figures);
+    }
+    eprintln!("vellum: measuring {} with FEAT_MOPS", bench.name);
+    let switches: Vec<_> = plain.into_iter().chain([(MOPS, "on")]).collect();
+    let mut second = run(options, qemu, built, bench, &switches)?;
+    figures::mark_mops(&mut second);
+    figures.extend(second);
+    Ok(figures)
+}
+
+fn run(
+    options: &Options,
+    qemu: &Qemu,
+    built: &Built,
+    bench: &Benchmark,
+    switches: &[(&'static str, &'static str)],
+) -> Result<Vec<Figure>, Failure> {
+    let words = [FIGURES].iter().chain(bench.arguments);
+    let arguments: Vec<_> = words.map(|word| (*word).to_owned()).collect();
+    let limit = options.limit(LIMIT);
+    let launch = Launch {
+        machine: options.machine(),
+        program: bench.name,
+        arguments: &arguments,
+        switches,
+        limit,
+        echo: Echo::Hidden,
+    };
+    let boot = built.boot(qemu, &launch)?;
+    let failure = match judge(&boot, limit) {
+        Verdict::Program(0) => {
+            let names: Vec<_> = switches.iter().map(|(key, _)| (*key).to_owned()).collect();
+            return figures::parse(&boot.output, &names);
+        }
+        Verdict::Program(status) => {
+            Failure::tool(format!("{} ended with status {status}", bench.name))
+        }
+        Verdict::Failed(failure) => failure,
+    };
+    eprint!("{}", boot.output);
+    Err(failure)
+}
+
+/// Returns the size of the kernel without symbols and debug information.
+fn image_figure(kernel: &Path) -> Result<Figure, Failure> {
+    let file = std::fs::read(kernel).naming(kernel.display())?;
+    let bytes = image::loadable_bytes(&file).naming(kernel.display())?;
+    Ok(Figure {
+        bench: IMAGE.into(),
+        case: "kernel".into(),
+        metric: "stripped_bytes".into(),
+        unit: "bytes".into(),
+        value: bytes.into(),
+        switches: Vec::new(),
+    })
+}
+
+fn write(figures: &[Figure], directory: &Path) -> Result<(), Failure> {
+    std::fs::create_dir_all(directory).naming(directory.display())?;
+    let file = |name: &str, text: String| {
+        let path = directory.join(name);
+        std::fs::write(&path, text).naming(path.display())
+    };
+    file("figures.json", figures::json(figures)?)?;
+    for group in figures.chunk_by(|a, b| a.bench == b.bench) {
+        let name = group.first().map(|figure| figure.bench.as_str()).unwrap_or_default();
+        file(&format!("{name}.csv"), figures::csv(group))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,341 @@
+//! One typed stub for each system call: numbers in, `Result` out, nothing remembered.
+//!
+//! Handles are plain values here. The types that own and close them are in [`crate::handles`], and
+//! [`crate::mapping`] owns ranges of this process's memory.
+
+use crate::raw;
+use vellum_abi::{
+    Advice, Call, Error, ExitReport, Handle, MapOptions, MappingInfo, ObjectInfo, Protection,
+    Registers, Rights, Stat, SystemInfo,
+};
+
+/// Turns (status, value) into a result.
+///
+/// # Errors
+/// The error that `status` names.
+///
+/// # Panics
+/// If the status is neither 0 nor an error of this version of the interface.
+pub fn result((status, value): (u64, u64)) -> Result<u64, Error> {
+    match status {
+        0 => Ok(value),
+        number => Err(Error::from_number(number).expect("the kernel answers with known errors")),
+    }
+}
+
+/// Makes a call whose arguments are complete in `arguments`; missing ones are 0.
+///
+/// # Safety
+/// As for [`raw::call`].
+unsafe fn call<const COUNT: usize>(call: Call, arguments: [u64; COUNT]) -> Result<u64, Error> {
+    let mut all = [0; 6];
+    all[..COUNT].copy_from_slice(&arguments);
+    // SAFETY: passed on to the caller.
+    result(unsafe { raw::call(call as u64, all) })
+}
+
+/// Makes a call whose last argument is a record for the kernel to fill.
+fn query<const WORDS: usize, const COUNT: usize>(
+    number: Call,
+    arguments: [u64; COUNT],
+) -> Result<[u64; WORDS], Error> {
+    let mut words = [0; WORDS];
+    let mut all = [0; 6];
+    all[..COUNT].copy_from_slice(&arguments);
+    all[COUNT] = words.as_mut_ptr().expose_provenance() as u64;
+    // SAFETY: the kernel writes the record's own words only, which are `words`.
+    result(unsafe { raw::call(number as u64, all) })?;
+    Ok(words)
+}
+
+fn handle(value: u64) -> Handle {
+    Handle::from_word(value).expect("the kernel gives out 32-bit handles")
+}
+
+/// Enters and leaves the kernel.
+pub fn null() {
+    // SAFETY: the call has no effect.
+    let _ = unsafe { call(Call::Null, []) };
+}
+
+/// Writes bytes to the console; returns how many were written, and why not all of them.
+pub fn console_write(bytes: &[u8]) -> (usize, Result<(), Error>) {
+    let address = bytes.as_ptr().expose_provenance() as u64;
+    let arguments = [address, bytes.len() as u64, 0, 0, 0, 0];
+    // SAFETY: the call only reads memory.
+    let (status, written) = unsafe { raw::call(Call::ConsoleWrite as u64, arguments) };
+    (written as usize, result((status, 0)).map(|_| ()))
+}
+
+/// Ends the process at once, without running destructors; see [`crate::entry::exit`] for the
+/// ordinary end.
+pub fn exit(status: u64) -> ! {
+    // SAFETY: nothing of this process runs after the call.
+    let _ = unsafe { call(Call::Exit, [status]) };
+    unreachable!("exit does not return")
+}
+
+/// Lets another runnable thread go first.
+pub fn yield_now() {
+    // SAFETY: the call has no effect on memory.
+    let _ = unsafe { call(Call::Yield, []) };
+}
+
+/// Returns nanoseconds since boot.
+#[must_use]
+pub fn clock() -> u64 {
+    // SAFETY: the call has no effect on memory.
+    unsafe { call(Call::Clock, []) }.unwrap_or(0)
+}
+
+/// Returns exact counters.
+///
+/// # Errors
+/// `BadHandle`, `WrongObject`, `MissingRight`.
+pub fn stat(process: Handle) -> Result<Stat, Error> {
+    query(Call::Stat, [process.to_word()]).map(Stat::from_words)
+}
+
+/// Gives a handle back.
+///
+/// # Errors
+/// `BadHandle`.
+pub fn handle_close(handle: Handle) -> Result<(), Error> {
+    // SAFETY: mappings outlive handles: closing one changes no memory.
+    unsafe { call(Call::HandleClose, [handle.to_word()]) }.map(|_| ())
+}
+
+/// Puts a copy of `object` with at most `rights` into the process's table; returns its value there.
+///
+/// # Errors
+/// `BadHandle`, `WrongObject`, `MissingRight`, `InvalidFlags`, `OutOfHandles`,
+/// `OutOfKernelMemory`, `InvalidState`.
+pub fn handle_copy(process: Handle, object: Handle, rights: Rights) -> Result<Handle, Error> {
+    let arguments = [process.to_word(), object.to_word(), rights.bits()];
+    // SAFETY: the call changes no memory.
+    unsafe { call(Call::HandleCopy, arguments) }.map(handle)
+}
+
+/// Returns what a memory object is.
+///
+/// # Errors
+/// `BadHandle`, `WrongObject`, `MissingRight`.
+pub fn object_query(object: Handle) -> Result<ObjectInfo, Error> {
+    query(Call::ObjectQuery, [object.to_word()]).map(ObjectInfo::from_words)
+}
+
+/// Makes a reference object from `size` bytes at `content`. The kernel checks `flags`, `size`, the
+/// alignment and that it can read the content, in this order, so any numbers may be given.
+///
+/// # Errors
+/// `InvalidFlags`, `InvalidSize`, `Misaligned`, `BadAddress`, `OutOfFrames`, `OutOfHandles`,
+/// `OutOfKernelMemory`.
+pub fn refpage_create(content: *const u8, size: u64, flags: u64) -> Result<Handle, Error> {
+    let address = content.expose_provenance() as u64;
+    // SAFETY: the call only reads memory.
+    unsafe { call(Call::RefpageCreate, [address, size, flags]) }.map(handle)
+}
+
+/// Makes a reference object of one repeated byte.
+///
+/// # Errors
+/// `InvalidFlags`, `InvalidContent`, `OutOfFrames`, `OutOfHandles`, `OutOfKernelMemory`.
+pub fn refpage_create_pattern(byte: u64, flags: u64) -> Result<Handle, Error> {
+    // SAFETY: the call changes no memory of this process.
+    unsafe { call(Call::RefpageCreatePattern, [byte, flags]) }.map(handle)
+}
+
+/// Makes a reference object of zeros under one tag.
+///
+/// # Errors
+/// `InvalidFlags`, `InvalidContent`, `TagsUnsupported`, `OutOfFrames`, `OutOfHandles`,
+/// `OutOfKernelMemory`.
+pub fn refpage_create_tag(tag: u64, flags: u64) -> Result<Handle, Error> {
+    // SAFETY: the call changes no memory of this process.
+    unsafe { call(Call::RefpageCreateTag, [tag, flags]) }.map(handle)
+}
+
+/// Makes a memory object of zeros.
+///
+/// # Errors
+/// `InvalidFlags`, `InvalidSize`, `Misaligned`, `OutOfHandles`, `OutOfKernelMemory`.
+pub fn memory_create(length: u64, flags: u64) -> Result<Handle, Error> {
+    // SAFETY: the call changes no memory of this process.
+    unsafe { call(Call::MemoryCreate, [length, flags]) }.map(handle)
+}
+
+/// Maps an object; returns the address.
+///
+/// # Errors
+/// Those of the call in `vellum_abi`.
+///
+/// # Safety
+/// 1. With REPLACE, in this process: nothing in the range is in use.
+pub unsafe fn map(
+    process: Handle,
+    object: Handle,
+    address: u64,
+    length: u64,
+    options: MapOptions,
+    offset: u64,
+) -> Result<u64, Error> {
+    let arguments =
+        [process.to_word(), object.to_word(), address, length, options.to_word(), offset];
+    // SAFETY: without REPLACE a new mapping covers no existing one; with it, duty 1.
+    unsafe { call(Call::Map, arguments) }
+}
+
+/// Removes every mapping, or part of one, in the range.
+///
+/// # Errors
+/// `Misaligned`, `InvalidSize`, `OutOfRange`, `Sealed` and those of the handle.
+///
+/// # Safety
+/// 1. In this process: nothing in the range is in use.
+pub unsafe fn unmap(process: Handle, address: u64, length: u64) -> Result<(), Error> {
+    // SAFETY: duty 1.
+    unsafe { call(Call::Unmap, [process.to_word(), address, length]) }.map(|_| ())
+}
+
+/// Changes the protection of mapped pages.
+///
+/// # Errors
+/// `Misaligned`, `InvalidSize`, `OutOfRange`, `NotMapped`, `WriteAndExecute`, `Sealed`,
+/// `SharedWritable`, `OutOfKernelMemory` and those of the handle.
+///
+/// # Safety
+/// 1. In this process: code that uses the range does without the access that is taken away.
+pub unsafe fn protect(
+    process: Handle,
+    address: u64,
+    length: u64,
+    protection: Protection,
+) -> Result<(), Error> {
+    let arguments = [process.to_word(), address, length, protection.bits()];
+    // SAFETY: duty 1.
+    unsafe { call(Call::Protect, arguments) }.map(|_| ())
+}
+
+/// Advises the kernel about a range; see [`Advice`].
+///
+/// # Errors
+/// `Misaligned`, `InvalidSize`, `OutOfRange`, `NotMapped`, `Sealed` and those of the handle.
+///
+/// # Safety
+/// 1. In this process: nobody relies on the contents of the range.
+pub unsafe fn advise(
+    process: Handle,
+    address: u64,
+    length: u64,
+    advice: Advice,
+) -> Result<(), Error> {
+    let arguments = [process.to_word(), address, length, advice as u64];
+    // SAFETY: duty 1.
+    unsafe { call(Call::Advise, arguments) }.map(|_| ())
+}
+
+/// Returns the mapping at `address`, or the next above it.
+///
+/// # Errors
+/// `NotMapped` where there is none, `OutOfRange` and those of the handle.
+pub fn query_mapping(process: Handle, address: u64) -> Result<MappingInfo, Error> {
+    query(Call::Query, [process.to_word(), address]).map(MappingInfo::from_words)
+}
+
+/// Copies memory of a process into `buffer`; returns how many bytes, and why not all of them.
+pub fn memory_read(process: Handle, address: u64, buffer: &mut [u8]) -> (usize, Result<(), Error>) {
+    let place = buffer.as_mut_ptr().expose_provenance() as u64;
+    let arguments = [process.to_word(), address, place, buffer.len() as u64, 0, 0];
+    // SAFETY: the kernel writes inside `buffer` only.
+    let (status, copied) = unsafe { raw::call(Call::MemoryRead as u64, arguments) };
+    (copied as usize, result((status, 0)).map(|_| ()))
+}
+
+/// Copies `bytes` into the memory of a process; returns how many, and why not all of them.
+///
+/// # Safety
+/// 1. In this process: the destination is not in use as a Rust value.
+pub unsafe fn memory_write(
+    process: Handle,
+    address: u64,
+    bytes: &[u8],
+) -> (usize, Result<(), Error>) {
+    let place = bytes.as_ptr().expose_provenance() as u64;
+    let arguments = [process.to_word(), address, place, bytes.len() as u64, 0, 0];
+    // SAFETY: duty 1.
+    let (status, copied) = unsafe { raw::call(Call::MemoryWrite as u64, arguments) };
+    (copied as usize, result((status, 0)).map(|_| ()))
+}
+
+/// Makes an empty process.
+///
+/// # Errors
+/// `OutOfHandles`, `OutOfKernelMemory`, `OutOfFrames`.
+pub fn process_create() -> Result<Handle, Error> {
+    // SAFETY: the call changes no memory of this process.
+    unsafe { call(Call::ProcessCreate, []) }.map(handle)
+}
+
+/// Waits for the end of a process.
+///
+/// # Errors
+/// `WouldDeadlock` for oneself, and those of the handle.
+pub fn process_wait(process: Handle) -> Result<ExitReport, Error> {
+    query(Call::ProcessWait, [process.to_word()]).map(ExitReport::from_words)
+}
+
+/// Ends a process.
+///
+/// # Errors
+/// `InvalidState` for a dead process, and those of the handle.
+pub fn process_kill(process: Handle) -> Result<(), Error> {
+    // SAFETY: nothing of a killed process runs afterwards, this one included.
+    unsafe { call(Call::ProcessKill, [process.to_word()]) }.map(|_| ())
+}
+
+/// Makes a stopped thread in a process.
+///
+/// # Errors
+/// `InvalidState` for a dead process, `OutOfHandles`, `OutOfKernelMemory`, and those of the handle.
+pub fn thread_create(process: Handle) -> Result<Handle, Error> {
+    // SAFETY: a stopped thread changes nothing.
+    unsafe { call(Call::ThreadCreate, [process.to_word()]) }.map(handle)
+}
+
+/// Returns a stopped thread's registers.
+///
+/// # Errors
+/// `InvalidState` for a running thread, and those of the handle.
+pub fn thread_read_registers(thread: Handle) -> Result<Registers, Error> {
+    query::<{ Registers::WORDS }, 1>(Call::ThreadReadRegisters, [thread.to_word()])
+        .map(|words| Registers::from_words(&words))
+}
+
+/// Writes a stopped thread's registers.
+///
+/// # Errors
+/// `InvalidState` for a running thread, `InvalidRegisters`, and those of the handle.
+pub fn thread_write_registers(thread: Handle, registers: &Registers) -> Result<(), Error> {
+    let words = registers.to_words();
+    let address = words.as_ptr().expose_provenance() as u64;
+    // SAFETY: the call reads the record only.
+    unsafe { call(Call::ThreadWriteRegisters, [thread.to_word(), address]) }.map(|_| ())
+}
+
+/// Lets a stopped thread run.
+///
+/// # Errors
+/// `InvalidState` for a thread that was started already, and those of the handle.
+///
+/// # Safety
+/// 1. In this process: the thread's registers name code and a stack that are its own to run on.
+pub unsafe fn thread_start(thread: Handle) -> Result<(), Error> {
+    // SAFETY: duty 1.
+    unsafe { call(Call::ThreadStart, [thread.to_word()]) }.map(|_| ())
+}
+
+/// Returns what this machine is.
+#[must_use]
+pub fn system_query() -> SystemInfo {
+    query(Call::SystemQuery, []).map(SystemInfo::from_words).unwrap_or_default()
+}
