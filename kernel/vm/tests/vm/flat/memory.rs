@@ -1,0 +1,129 @@
+//! Accesses: what they see, and what they cost.
+
+use super::{Contents, Flat, Kind, Object, State};
+use vellum_abi::{ExitKind, FaultAccess, PAGE_SIZE, Protection, TAG_BYTES_PER_PAGE};
+use vellum_vm::page_table::Sharing;
+
+/// Returns whether a protection allows an access. WRITE implies READ, EXECUTE does not.
+fn allows(protection: Protection, access: FaultAccess) -> bool {
+    let writes = protection.contains(Protection::WRITE);
+    match access {
+        FaultAccess::Read => writes || protection.contains(Protection::READ),
+        FaultAccess::Write => writes,
+        FaultAccess::Execute => protection.contains(Protection::EXECUTE),
+    }
+}
+
+impl Flat {
+    /// Makes a page ready for an access, as its faults would.
+    ///
+    /// # Errors
+    /// How the process dies.
+    pub(crate) fn touch(
+        &mut self,
+        space: usize,
+        number: u64,
+        access: FaultAccess,
+    ) -> Result<(), ExitKind> {
+        let space = &mut self.spaces[space];
+        let Some(page) = space.pages.get(&number) else {
+            space.stat.faults_denied += 1;
+            return Err(ExitKind::NotMapped);
+        };
+        if !allows(page.protection, access) {
+            space.stat.faults_denied += 1;
+            return Err(ExitKind::AccessDenied);
+        }
+        let stores = access == FaultAccess::Write && page.sharing == Sharing::Private;
+        match page.state {
+            State::Private(_) | State::Object => return Ok(()),
+            State::ReadShared if access != FaultAccess::Write => return Ok(()),
+            State::ReadShared | State::Clean => {}
+        }
+        space.grow(number);
+        let page = space.pages.get_mut(&number).expect("a mapped page");
+        let object = self.objects.get_mut(&page.object).expect("a live object");
+        let stat = &mut space.stat;
+        if object.commit(page.index) {
+            stat.bytes_filled += PAGE_SIZE;
+            stat.tag_bytes_written += TAG_BYTES_PER_PAGE;
+        }
+        if !stores {
+            if page.sharing == Sharing::Shared && object.is_memory() {
+                stat.faults_object += 1;
+                page.state = State::Object;
+            } else {
+                stat.faults_read_map += 1;
+                page.state = State::ReadShared;
+            }
+            return Ok(());
+        }
+        if matches!(page.state, State::ReadShared) {
+            stat.faults_write_cow += 1;
+            stat.tlbi_count += 1;
+        } else {
+            stat.faults_write_fresh += 1;
+        }
+        stat.private_frames += 1;
+        let copied = u64::from(object.is_copied());
+        stat.bytes_copied += copied * PAGE_SIZE;
+        stat.bytes_filled += (1 - copied) * PAGE_SIZE;
+        let tagged = page.protection.contains(Protection::TAGGED);
+        stat.tag_bytes_written += u64::from(tagged) * TAG_BYTES_PER_PAGE;
+        page.state = State::Private(object.page(page.index).expect("committed"));
+        Ok(())
+    }
+
+    /// Returns what a page holds that was touched.
+    pub(crate) fn contents(&self, space: usize, number: u64) -> Contents {
+        let page = &self.spaces[space].pages[&number];
+        match &page.state {
+            State::Private(contents) => contents.clone(),
+            _ => self.objects[&page.object].page(page.index).expect("touched"),
+        }
+    }
+
+    /// Returns whether a page is Tagged memory.
+    pub(crate) fn is_tagged(&self, space: usize, number: u64) -> bool {
+        self.spaces[space].pages[&number].protection.contains(Protection::TAGGED)
+    }
+
+    /// Changes a page that was touched for writing.
+    pub(crate) fn change(
+        &mut self,
+        space: usize,
+        number: u64,
+        change_fn: impl FnOnce(&mut Contents),
+    ) {
+        let page = self.spaces[space].pages.get_mut(&number).expect("a mapped page");
+        match &mut page.state {
+            State::Private(contents) => change_fn(contents),
+            _ => {
+                let object = self.objects.get_mut(&page.object).expect("a live object");
+                change_fn(object.page_mut(page.index).expect("a committed page"));
+            }
+        }
+    }
+
+    /// Makes the object that `from_user` makes of a page that was touched.
+    pub(crate) fn snapshot(
+        &mut self,
+        space: usize,
+        number: u64,
+        offset: usize,
+        size: usize,
+    ) -> Object {
+        let tagged = self.is_tagged(space, number);
+        let contents = self.contents(space, number).repeated(offset, size, tagged);
+        let content = contents.classify();
+        self.created(space);
+        Object { kind: Kind::Reference(contents, content), handle: true, payer: space }
+    }
+
+    /// Counts what the creation of a reference object writes.
+    pub(crate) fn created(&mut self, space: usize) {
+        let stat = &mut self.spaces[space].stat;
+        stat.create_bytes_written += PAGE_SIZE;
+        stat.create_tag_bytes_written += TAG_BYTES_PER_PAGE;
+    }
+}

@@ -1,0 +1,331 @@
+//! Address spaces as maps from page numbers, and the operations on them.
+
+use super::{Contents, Flat, Object, ObjectId};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use vellum_abi::{MapFlags, MappingInfo, PAGE_SIZE, PageState, Protection, Stat};
+use vellum_vm::error::VmError;
+use vellum_vm::page_table::Sharing;
+
+/// What stands behind a page.
+#[derive(Clone, Debug)]
+pub(crate) enum State {
+    Clean,
+    ReadShared,
+    Private(Contents),
+    Object,
+}
+
+/// One mapped page.
+#[derive(Clone, Debug)]
+pub(crate) struct Page {
+    pub(crate) object: ObjectId,
+    /// The page of a finite object; zero of an endless one.
+    pub(crate) index: u64,
+    pub(crate) protection: Protection,
+    pub(crate) maximum: Protection,
+    pub(crate) sharing: Sharing,
+    pub(crate) sealed: bool,
+    pub(crate) state: State,
+}
+
+/// One address space.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct FlatSpace {
+    pub(crate) pages: BTreeMap<u64, Page>,
+    /// Tables below the root, by level and span.
+    tables: BTreeSet<(u32, u64)>,
+    pub(crate) stat: Stat,
+}
+
+/// What `map` is asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FlatMap {
+    pub(crate) object: ObjectId,
+    pub(crate) address: u64,
+    pub(crate) length: u64,
+    pub(crate) offset: u64,
+    pub(crate) protection: Protection,
+    pub(crate) maximum: Protection,
+    pub(crate) flags: MapFlags,
+}
+
+/// Where mappings without a wish begin.
+const BASE: u64 = 0x10_0000_0000 / PAGE_SIZE;
+
+fn span(page: u64, level: u32) -> u64 {
+    page >> (9 * (4 - level))
+}
+
+/// Returns what hardware distinguishes of a leaf: memory attribute, EL0 access, write, execute.
+fn hardware(protection: Protection, read_shared: bool) -> (bool, bool, bool, bool) {
+    let has = |bit| protection.contains(bit);
+    let writes = has(Protection::WRITE);
+    let reads = writes || has(Protection::READ);
+    (has(Protection::TAGGED), reads, writes && !read_shared, has(Protection::EXECUTE))
+}
+
+impl FlatSpace {
+    pub(crate) fn shows(&self, id: ObjectId) -> bool {
+        self.pages.values().any(|page| page.object == id)
+    }
+
+    pub(crate) fn mappings_of(&self, flat: &Flat, id: ObjectId) -> u64 {
+        let runs = self.runs(flat).into_iter();
+        runs.filter(|run| self.pages[&run.start].object == id).count() as u64
+    }
+
+    /// Returns the frames of root, tables and private pages.
+    pub(crate) fn frames(&self) -> u64 {
+        1 + self.tables.len() as u64 + self.stat.private_frames
+    }
+
+    /// Returns the mappings: the longest ranges of pages that are one in all but number.
+    pub(crate) fn runs(&self, flat: &Flat) -> Vec<Range<u64>> {
+        let mut runs: Vec<Range<u64>> = Vec::new();
+        for (number, page) in &self.pages {
+            let joins = runs.last().is_some_and(|run| {
+                let last = &self.pages[&(run.end - 1)];
+                run.end == *number
+                    && last.object == page.object
+                    && last.protection == page.protection
+                    && last.maximum == page.maximum
+                    && last.sharing == page.sharing
+                    && last.sealed == page.sealed
+                    && (flat.objects[&page.object].is_reference() || last.index + 1 == page.index)
+            });
+            match runs.last_mut() {
+                Some(run) if joins => run.end += 1,
+                _ => runs.push(*number..number + 1),
+            }
+        }
+        runs
+    }
+
+    /// Installs the tables on the way to a page.
+    pub(super) fn grow(&mut self, page: u64) {
+        for level in 1..=3 {
+            self.tables.insert((level, span(page, level)));
+        }
+    }
+
+    /// Returns the counters, complete.
+    pub(crate) fn counters(&self, flat: &Flat) -> Stat {
+        let mut stat = self.stat;
+        stat.pt_frames = 1 + self.tables.len() as u64;
+        stat.mappings = self.runs(flat).len() as u64;
+        stat
+    }
+
+    pub(crate) fn is_free(&self, range: Range<u64>) -> bool {
+        self.pages.range(range).next().is_none()
+    }
+
+    fn covers(&self, range: Range<u64>) -> bool {
+        self.pages.range(range.clone()).count() as u64 == range.end - range.start
+    }
+
+    fn is_sealed(&self, range: Range<u64>) -> bool {
+        self.pages.range(range).any(|(_, page)| page.sealed)
+    }
+
+    fn lowest_gap(&self, pages: u64) -> u64 {
+        let mut start = BASE;
+        for number in self.pages.range(BASE..).map(|(number, _)| *number) {
+            if number - start >= pages {
+                break;
+            }
+            start = number + 1;
+        }
+        start
+    }
+
+    /// Chooses where a mapping goes.
+    fn place(&self, request: &FlatMap) -> Result<u64, VmError> {
+        let (first, pages) = (request.address / PAGE_SIZE, request.length / PAGE_SIZE);
+        let fixed = request.flags.contains(MapFlags::FIXED);
+        if fixed || request.address != 0 {
+            let end = request.address.checked_add(request.length).ok_or(VmError::OutOfRange)?;
+            if request.address < vellum_abi::USER_START || end > vellum_abi::USER_END {
+                return Err(VmError::OutOfRange);
+            }
+            let replaces = request.flags.contains(MapFlags::REPLACE);
+            if replaces || self.is_free(first..first + pages) {
+                return Ok(first);
+            }
+            if fixed {
+                return Err(VmError::Overlap);
+            }
+        }
+        Ok(self.lowest_gap(pages))
+    }
+
+    /// Maps. Returns the first page, and whether a range was replaced.
+    pub(crate) fn map(&mut self, object: &Object, request: &FlatMap) -> Result<u64, VmError> {
+        check_protection(request.protection)?;
+        if [request.address, request.length, request.offset].iter().any(|n| n % PAGE_SIZE != 0) {
+            return Err(VmError::Misaligned);
+        }
+        let (pages, offset) = (request.length / PAGE_SIZE, request.offset / PAGE_SIZE);
+        let shared = request.flags.contains(MapFlags::SHARED);
+        let writes = request.protection.contains(Protection::WRITE);
+        if pages == 0 {
+            return Err(VmError::InvalidSize);
+        }
+        if object.pages().is_some_and(|size| offset + pages > size) {
+            return Err(VmError::BeyondEnd);
+        }
+        if request.protection.contains(Protection::TAGGED) && !object.has_tags() {
+            return Err(VmError::TagsUnsupported);
+        }
+        if shared && writes && !object.is_memory() {
+            return Err(VmError::SharedWritable);
+        }
+        if !request.maximum.contains(request.protection) {
+            return Err(VmError::MissingRight);
+        }
+        let first = self.place(request)?;
+        if self.is_sealed(first..first + pages) {
+            return Err(VmError::Sealed);
+        }
+        self.clear(first..first + pages);
+        for number in 0..pages {
+            let page = Page {
+                object: request.object,
+                index: if object.is_reference() { 0 } else { offset + number },
+                protection: request.protection,
+                maximum: request.maximum,
+                sharing: if shared { Sharing::Shared } else { Sharing::Private },
+                sealed: request.flags.contains(MapFlags::SEALED),
+                state: State::Clean,
+            };
+            self.pages.insert(first + number, page);
+        }
+        Ok(first)
+    }
+
+    /// Unmaps.
+    pub(crate) fn unmap(&mut self, range: Range<u64>) -> Result<(), VmError> {
+        if self.is_free(range.clone()) {
+            return Err(VmError::NotMapped);
+        }
+        if self.is_sealed(range.clone()) {
+            return Err(VmError::Sealed);
+        }
+        self.clear(range);
+        Ok(())
+    }
+
+    fn clear(&mut self, range: Range<u64>) {
+        for number in range {
+            if let Some(page) = self.pages.remove(&number) {
+                self.stat.tlbi_count += u64::from(!matches!(page.state, State::Clean));
+                self.stat.private_frames -= u64::from(matches!(page.state, State::Private(_)));
+            }
+        }
+        let before = self.tables.len();
+        let needed: BTreeSet<(u32, u64)> = self
+            .pages
+            .keys()
+            .flat_map(|page| (1..=3).map(|level| (level, span(*page, level))))
+            .collect();
+        self.tables.retain(|table| needed.contains(table));
+        self.stat.tlbi_count += (before - self.tables.len()) as u64;
+    }
+
+    /// Changes the protection.
+    pub(crate) fn protect(
+        &mut self,
+        objects: &BTreeMap<ObjectId, Object>,
+        range: Range<u64>,
+        protection: Protection,
+    ) -> Result<(), VmError> {
+        check_protection(protection)?;
+        if !self.covers(range.clone()) {
+            return Err(VmError::NotMapped);
+        }
+        for (_, page) in self.pages.range(range.clone()) {
+            let object = &objects[&page.object];
+            let shared = page.sharing == Sharing::Shared;
+            if page.sealed {
+                return Err(VmError::Sealed);
+            }
+            if protection.contains(Protection::WRITE) && shared && !object.is_memory() {
+                return Err(VmError::SharedWritable);
+            }
+            if protection.contains(Protection::TAGGED) && !object.has_tags() {
+                return Err(VmError::TagsUnsupported);
+            }
+            if !page.maximum.contains(protection) {
+                return Err(VmError::MissingRight);
+            }
+        }
+        for (_, page) in self.pages.range_mut(range) {
+            let old = std::mem::replace(&mut page.protection, protection);
+            if matches!(page.state, State::Clean) {
+                continue;
+            }
+            let read_shared = matches!(page.state, State::ReadShared);
+            let changes = hardware(old, read_shared) != hardware(protection, read_shared);
+            self.stat.tlbi_count += u64::from(changes);
+            let gains = protection.contains(Protection::TAGGED) && !old.contains(Protection::TAGGED);
+            if let State::Private(contents) = &mut page.state
+                && gains
+            {
+                contents.clear_tags();
+                self.stat.tag_bytes_written += vellum_abi::TAG_BYTES_PER_PAGE;
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives private frames back.
+    pub(crate) fn decommit(&mut self, range: Range<u64>) -> Result<(), VmError> {
+        if !self.covers(range.clone()) {
+            return Err(VmError::NotMapped);
+        }
+        if self.is_sealed(range.clone()) {
+            return Err(VmError::Sealed);
+        }
+        for (_, page) in self.pages.range_mut(range) {
+            if matches!(page.state, State::Private(_)) {
+                page.state = State::Clean;
+                self.stat.private_frames -= 1;
+                self.stat.tlbi_count += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells what is mapped at or above a page.
+    pub(crate) fn query(&self, flat: &Flat, number: u64) -> Option<MappingInfo> {
+        let run = self.runs(flat).into_iter().find(|run| run.end > number)?;
+        let first = &self.pages[&run.start];
+        let writes = first.protection.contains(Protection::WRITE);
+        let shared = first.sharing == Sharing::Shared;
+        let (kind, detail) = flat.objects[&first.object].described();
+        let page = match self.pages[&number.max(run.start)].state {
+            State::Clean => PageState::Untouched,
+            State::ReadShared => PageState::ReadShared,
+            State::Private(_) => PageState::Private,
+            State::Object => PageState::Object,
+        };
+        Some(MappingInfo {
+            start: run.start * PAGE_SIZE,
+            length: (run.end - run.start) * PAGE_SIZE,
+            protection: first.protection.bits() | u64::from(writes) * Protection::READ.bits(),
+            flags: u64::from(shared) * MapFlags::SHARED.bits()
+                | u64::from(first.sealed) * MapFlags::SEALED.bits(),
+            policy: 0,
+            offset: first.index * PAGE_SIZE,
+            kind,
+            detail,
+            page: page as u64,
+        })
+    }
+}
+
+fn check_protection(protection: Protection) -> Result<(), VmError> {
+    let both = Protection::WRITE.union(Protection::EXECUTE);
+    if protection.contains(both) { Err(VmError::WriteAndExecute) } else { Ok(()) }
+}
