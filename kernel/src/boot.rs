@@ -233,12 +233,16 @@ fn banner(machine: &Machine, features: &Features, choice: Choice) {
         heap::bytes_for(machine.ram_bytes) >> 20,
         image_bytes() >> 10,
     );
-    let tags = match (features.tags, features.asymmetric_tags) {
-        (false, _) => "none: everything but tags works",
-        (true, false) => "synchronous",
-        (true, true) => "synchronous, asymmetric possible",
-    };
-    println!("  tags     {tags}; block {} bytes", features.tag_block_bytes);
+    match (features.tags, features.asymmetric_tags) {
+        (false, _) => println!("  tags     none; everything else works"),
+        (true, false) => {
+            println!("  tags     synchronous; block {} bytes", features.tag_block_bytes);
+        }
+        (true, true) => println!(
+            "  tags     synchronous, asymmetric possible; block {} bytes",
+            features.tag_block_bytes
+        ),
+    }
     let fills = match (choice.plain, page_fill::uses_mops(), features.zero_block_bytes) {
         (true, _, _) => "fallback loops",
         (_, true, _) => "memory set and copy instructions",

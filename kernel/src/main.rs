@@ -18,5 +18,3 @@ mod platform;
 mod process;
 mod syscall;
 mod trap;
-
-use platform::console;

@@ -5,8 +5,8 @@
 
 use crate::arch::context::Context;
 use crate::arch::tlb;
-use crate::platform::interrupts;
 use crate::percpu;
+use crate::platform::interrupts;
 use crate::process::scheduler::{self, Leave, leave};
 use crate::process::{Life, Outcome, Process};
 use crate::syscall;
@@ -106,7 +106,8 @@ fn report(
     };
     if kind == ExitKind::TagCheck {
         report.logical_tag = u64::from(abort.pointer.tag().value());
-        report.allocation_tag = process.space.tag_at(abort.pointer).map_or(0, |tag| u64::from(tag.value()));
+        report.allocation_tag =
+            process.space.tag_at(abort.pointer).map_or(0, |tag| u64::from(tag.value()));
     }
     report
 }

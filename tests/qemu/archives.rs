@@ -24,14 +24,10 @@ const DAMAGES: &[(&str, Damage)] = &[
     ("length_is_huge", |bytes| put(bytes, WORD, &[!0xfff])),
     ("segment_table_outside", |bytes| reseal(bytes, 4 * WORD, &[u64::MAX - 7])),
     ("segment_count_is_huge", |bytes| reseal(bytes, 5 * WORD, &[u64::MAX])),
-    ("no_segment", |bytes| reseal(bytes, 5 * WORD, &[0])),
     ("options_outside", |bytes| reseal(bytes, 8 * WORD, &[u64::MAX, 2])),
     ("options_are_no_text", no_text_as_options),
-    ("entry_in_the_kernel", |bytes| reseal(bytes, 3 * WORD, &[0xffff_0000_0000_0000])),
-    ("entry_outside_the_segments", |bytes| reseal(bytes, 3 * WORD, &[0x10_0000])),
     ("segment_in_the_kernel", |bytes| segment(bytes, 0, 0xffff_0000_4000_0000)),
     ("segment_at_null", |bytes| segment(bytes, 0, 0)),
-    ("segment_unaligned", |bytes| segment(bytes, 0, 0x40_0010)),
     ("segment_is_endless", |bytes| segment(bytes, 1, u64::MAX)),
     ("segment_larger_than_memory", |bytes| segment(bytes, 1, 1 << 46)),
     ("segment_shorter_than_its_data", |bytes| segment(bytes, 1, 1)),
@@ -39,6 +35,15 @@ const DAMAGES: &[(&str, Damage)] = &[
     ("segment_writable_and_executable", |bytes| segment(bytes, 4, 0b111)),
     ("segment_with_unknown_protection", |bytes| segment(bytes, 4, 1 << 40)),
     ("segments_overlap", overlap),
+];
+
+/// Damage that leaves an archive which can be loaded, but no first program that can run: it dies
+/// of its first instruction, by the same rules as every program.
+const DEADLY: &[(&str, Damage)] = &[
+    ("no_segment", |bytes| reseal(bytes, 5 * WORD, &[0])),
+    ("entry_in_the_kernel", |bytes| reseal(bytes, 3 * WORD, &[0xffff_0000_0000_0000])),
+    ("entry_outside_the_segments", |bytes| reseal(bytes, 3 * WORD, &[0x10_0000])),
+    ("segment_unaligned", |bytes| segment(bytes, 0, 0x40_0010)),
 ];
 
 /// Overwrites words and makes the checksum right again.
@@ -69,17 +74,30 @@ fn no_text_as_options(bytes: &mut Vec<u8>) {
 }
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let damages = DAMAGES
-        .iter()
-        .map(|&(name, damage)| Trial::test(format!("archive/{name}"), move || is_refused(damage)));
-    damages.chain([Trial::test("archive/none_at_all", no_archive)]).collect()
+    let trial = |name, damage, test: fn(Damage) -> Result<(), Failed>| {
+        Trial::test(format!("archive/{name}"), move || test(damage))
+    };
+    let refused = DAMAGES.iter().map(|&(name, damage)| trial(name, damage, is_refused));
+    let deadly = DEADLY.iter().map(|&(name, damage)| trial(name, damage, is_deadly));
+    let none = Trial::test("archive/none_at_all", no_archive);
+    refused.chain(deadly).chain([none]).collect()
 }
 
-fn is_refused(damage: Damage) -> Result<(), Failed> {
+fn run_damaged(damage: Damage) -> Result<Run, Failed> {
     let plan = Plan::crash("exit=0");
     let mut bytes = plan.archive()?.finish()?;
     damage(&mut bytes);
-    plan.run_bytes(&bytes)?.is_refusal()
+    plan.run_bytes(&bytes)
+}
+
+fn is_refused(damage: Damage) -> Result<(), Failed> {
+    run_damaged(damage)?.is_refusal()
+}
+
+fn is_deadly(damage: Damage) -> Result<(), Failed> {
+    let run = run_damaged(damage)?;
+    run.ends_with(102, &["vellum: the first program died"])?;
+    run.has_not_panicked()
 }
 
 fn no_archive() -> Result<(), Failed> {

@@ -38,6 +38,29 @@ impl Block {
         Block { free: 0, fresh: BLOCK_FRAMES as u16, head: NONE, previous: NONE, next: NONE };
 }
 
+impl Block {
+    /// Takes `batch` frames of block number `index`, which has as many.
+    #[inline]
+    fn take(
+        &mut self,
+        links: &impl Links,
+        index: u32,
+        batch: usize,
+        frame_fn: &mut impl FnMut(u32),
+    ) {
+        let mut left = batch as u16;
+        self.free -= left;
+        while left != 0 && self.head != NONE {
+            frame_fn(self.head);
+            self.head = links.link(self.head);
+            left -= 1;
+        }
+        let fresh = index * BLOCK_FRAMES as u32 + u32::from(self.fresh);
+        self.fresh += left;
+        (fresh..fresh + u32::from(left)).for_each(frame_fn);
+    }
+}
+
 /// Where the layer keeps the links of its lists: one word a frame, free frames' words are its own.
 pub(super) trait Links {
     /// Returns a free frame's word.
@@ -89,33 +112,43 @@ impl Blocks {
         self.free
     }
 
-    /// Takes a frame.
-    pub(super) fn take(&mut self, links: &impl Links) -> Option<u32> {
+    /// Takes up to `count` frames, each of which goes to `frame_fn`. Returns how many it were.
+    ///
+    /// Whole batches come out of one block after the other, so that a frame costs a few
+    /// instructions and only a block costs more.
+    pub fn take(
+        &mut self,
+        links: &impl Links,
+        count: usize,
+        mut frame_fn: impl FnMut(u32),
+    ) -> usize {
+        let mut taken = 0;
+        while taken < count {
+            let Some(index) = self.first_block() else {
+                break;
+            };
+            let block = &mut self.blocks[index as usize];
+            self.spare -= usize::from(usize::from(block.free) == BLOCK_FRAMES);
+            let batch = usize::from(block.free).min(count - taken);
+            block.take(links, index, batch, &mut frame_fn);
+            if block.free == 0 {
+                self.unlist(index);
+            }
+            self.free -= batch;
+            taken += batch;
+        }
+        taken
+    }
+
+    /// Returns a block that has a free frame, from the buddy if the layer has none.
+    fn first_block(&mut self) -> Option<u32> {
         if self.first == NONE {
             let index = self.buddy.alloc(1)?;
             self.blocks[index] = Block { free: BLOCK_FRAMES as u16, fresh: 0, ..Block::OUT };
             self.spare += 1;
             self.list(index as u32);
         }
-        let index = self.first;
-        let block = &mut self.blocks[index as usize];
-        if usize::from(block.free) == BLOCK_FRAMES {
-            self.spare -= 1;
-        }
-        let frame = if block.head == NONE {
-            block.fresh += 1;
-            index * BLOCK_FRAMES as u32 + u32::from(block.fresh) - 1
-        } else {
-            let frame = block.head;
-            block.head = links.link(frame);
-            frame
-        };
-        block.free -= 1;
-        if block.free == 0 {
-            self.unlist(index);
-        }
-        self.free -= 1;
-        Some(frame)
+        Some(self.first)
     }
 
     /// Gives a frame back.

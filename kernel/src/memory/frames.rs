@@ -122,7 +122,7 @@ pub unsafe fn start(free: &FreeRanges, ram_bytes: u64, tables: u64) {
     let room = unsafe { table.add(frames) }.cast::<Block>();
     for index in 0..block_count {
         // SAFETY: Inside the room for blocks.
-        unsafe { room.add(index).write(Block::OUT) };
+        unsafe { room.wrapping_add(index).write(Block::OUT) };
     }
     // SAFETY: All blocks were just written, and nobody else has the memory.
     let blocks = unsafe { core::slice::from_raw_parts_mut(room, block_count) };
@@ -211,34 +211,34 @@ pub fn release(frame: FrameAddress) -> bool {
 pub fn hide(frames: usize) -> usize {
     let mut allocator = BLOCKS.lock();
     let frames = frames.min(allocator.free().saturating_sub(LEAST_LEFT));
-    (0..frames).map_while(|_| allocator.take(&Table)).count()
+    allocator.take(&Table, frames, |_| {})
 }
 
+/// Fills an empty cache and takes a frame out of it.
 #[cold]
 #[inline(never)]
 fn refill(cache: &FrameCache) -> Option<u32> {
-    let mut allocator = BLOCKS.lock();
-    let first = allocator.take(&Table)?;
-    for _ in 1..REFILL {
-        match allocator.take(&Table) {
-            Some(frame) => cache.push(frame),
-            None => break,
-        };
-    }
-    Some(first)
+    let mut slots = cache.frames.iter();
+    let taken = BLOCKS.lock().take(&Table, REFILL, |frame| {
+        if let Some(slot) = slots.next() {
+            slot.set(frame);
+        }
+    });
+    cache.length.store(taken, Ordering::Relaxed);
+    cache.pop()
 }
 
+/// Gives a frame back that has no place in a full cache, and makes place for more.
 #[cold]
 #[inline(never)]
 fn spill(cache: &FrameCache, frame: u32) {
     let mut allocator = BLOCKS.lock();
     allocator.give(&Table, frame);
-    for _ in 1..SPILL {
-        let Some(frame) = cache.pop() else {
-            break;
-        };
-        allocator.give(&Table, frame);
+    let left = CACHE_FRAMES - SPILL;
+    for slot in &cache.frames[left..] {
+        allocator.give(&Table, slot.get());
     }
+    cache.length.store(left, Ordering::Relaxed);
 }
 
 /// Returns the entry of a frame.
@@ -247,7 +247,7 @@ fn entry(frame: u32) -> &'static Entry {
     debug_assert!((frame as usize) < RAM_FRAMES.load(Ordering::Relaxed), "not a frame of RAM");
     // SAFETY: Frame numbers come from the allocator or from addresses of its frames, and the table
     // has an entry for each frame of RAM, written before any number was given out.
-    unsafe { &*TABLE.load(Ordering::Relaxed).add(frame as usize) }
+    unsafe { &*TABLE.load(Ordering::Relaxed).wrapping_add(frame as usize) }
 }
 
 #[inline]
@@ -259,3 +259,5 @@ fn number(physical: u64) -> u32 {
 fn address(frame: u32) -> FrameAddress {
     FrameAddress::containing(RAM_BASE + (u64::from(frame) << PAGE_SHIFT))
 }
+
+const _: () = assert!(REFILL <= CACHE_FRAMES && SPILL <= CACHE_FRAMES);

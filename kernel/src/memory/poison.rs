@@ -27,18 +27,20 @@ pub(super) fn write(frame: FrameAddress) {
 /// If a word or a tag is not the poison.
 pub(super) fn check(frame: FrameAddress) {
     let page = frame_pointer(frame);
-    for offset in (0..PAGE_SIZE as usize).step_by(8) {
+    let words = (0..PAGE_SIZE as usize / 8).fold(0, |difference, index| {
         // SAFETY: Inside the frame, which nobody else has.
-        let word = unsafe { page.add(offset).cast::<u64>().read_volatile() };
-        assert!(word == u64::from_ne_bytes([BYTE; 8]), "{frame:?}+{offset:#x} written while free");
-    }
+        let word = unsafe { page.cast::<u64>().wrapping_add(index).read() };
+        difference | word ^ u64::from_ne_bytes([BYTE; 8])
+    });
+    assert!(words == 0, "{frame:?} was written to while it was free");
     if !page_fill::has_tags() {
         return;
     }
-    for offset in (0..PAGE_SIZE as usize).step_by(TAG_GRANULE as usize) {
-        let granule = page.wrapping_add(offset);
-        // SAFETY: Tags exist, and the granule is inside the frame.
-        let tag = unsafe { mte::load_tag(granule) };
-        assert!(tag == TAG, "tag of {frame:?}+{offset:#x} written while free");
-    }
+    let tags =
+        (0..PAGE_SIZE as usize).step_by(TAG_GRANULE as usize).fold(0, |difference, offset| {
+            // SAFETY: Tags exist, and the granule is inside the frame.
+            let tag = unsafe { mte::load_tag(page.wrapping_add(offset)) };
+            difference | tag ^ TAG
+        });
+    assert!(tags == 0, "a tag of {frame:?} was written to while it was free");
 }

@@ -10,7 +10,7 @@ use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU64, Ordering, fence};
 use vellum_vm::machine::PoolExhausted;
 
-pub use slabs::{bytes_for, live_bytes};
+pub use slabs::live_bytes;
 
 /// A value in a pool with one owner.
 pub struct PoolBox<T>(NonNull<T>);
@@ -90,9 +90,6 @@ unsafe impl<T: Send + Sync> Send for PoolArc<T> {}
 unsafe impl<T: Send + Sync> Sync for PoolArc<T> {}
 
 impl<T> PoolArc<T> {
-    /// The bytes of pool memory that a value takes.
-    pub const BYTES: usize = bytes_for(Layout::new::<Counted<T>>());
-
     /// Puts a value with one owner into a pool.
     ///
     /// # Errors
@@ -104,12 +101,6 @@ impl<T> PoolArc<T> {
     /// Returns how many owners there are.
     pub fn owners(&self) -> u64 {
         self.counted().owners.load(Ordering::Relaxed)
-    }
-
-    /// Returns where the value is: its identity.
-    #[inline]
-    pub fn as_ptr(&self) -> *const T {
-        &raw const self.counted().value
     }
 
     #[inline]

@@ -154,22 +154,18 @@ impl List {
             unsafe { memory.write(slab) };
             self.0 = memory.as_ptr();
         }
+        let mut memory = NonNull::new(self.0)?;
         // SAFETY: The list holds live slabs, and its lock is held: nobody else has a reference.
-        let slab = unsafe { &mut *self.0 };
-        let piece = match NonNull::new(slab.head) {
-            Some(piece) => {
-                // SAFETY: A free piece holds the link that `give` wrote.
-                slab.head = unsafe { piece.read() }.next;
-                piece.cast()
-            }
-            None => {
-                let start = NonNull::from(&mut *slab).addr();
-                slab.fresh += 1;
-                let offset = (slab.fresh - 1) as usize * class.bytes();
-                // SAFETY: A slab in the list has a free piece: below its end.
-                unsafe { NonNull::new_unchecked(self.0.cast::<u8>().add(offset)) }
-                    .with_addr(start.checked_add(offset)?)
-            }
+        let slab = unsafe { memory.as_mut() };
+        let piece = if let Some(piece) = NonNull::new(slab.head) {
+            // SAFETY: A free piece holds the link that `give` wrote.
+            slab.head = unsafe { piece.read() }.next;
+            piece.cast()
+        } else {
+            slab.fresh += 1;
+            let offset = (slab.fresh - 1) as usize * class.bytes();
+            // SAFETY: A slab in the list without a listed piece has a fresh one below its end.
+            unsafe { memory.cast::<u8>().add(offset) }
         };
         slab.live += 1;
         if slab.head.is_null() && slab.fresh == class.pieces() {

@@ -8,8 +8,8 @@ use super::{Process, Thread};
 use crate::memory::archive::BootArchive;
 use crate::memory::machine::Hardware;
 use crate::memory::pools::PoolArc;
-use crate::platform::console::println;
 use crate::platform;
+use crate::platform::console::println;
 use core::ptr;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use spin::Once;
@@ -141,7 +141,8 @@ fn map_zero(process: &Process, address: u64, length: u64) -> Result<(), Trouble>
         policy: Policy::ReferencePage,
     };
     let object = zero_object().clone();
-    let request = MapRequest { object, address, length, offset: 0, options, maximum: Protection::ALL };
+    let request =
+        MapRequest { object, address, length, offset: 0, options, maximum: Protection::ALL };
     match process.space.map(&request) {
         Ok(_) => Ok(()),
         Err(Refusal::Error(error)) => Err(error.into()),
@@ -181,7 +182,6 @@ fn status(report: &ExitReport) -> u8 {
         }
     }
 }
-
 
 /// Runs user code for ever, beginning with the first program.
 pub fn enter_user_mode() -> ! {

@@ -6,8 +6,8 @@
 
 use super::end::End;
 use super::{Outcome, Process, Thread, Wait};
-use crate::memory::pools::PoolArc;
 use crate::memory::machine::Hardware;
+use crate::memory::pools::PoolArc;
 use crate::syscall::bytes::Transfer;
 use vellum_vm::ops::{self, Change};
 

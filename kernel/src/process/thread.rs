@@ -72,19 +72,11 @@ impl Thread {
         Ok(Hardware.share(thread).map_err(VmError::from)?)
     }
 
-    /// Returns whether the thread may run.
-    pub fn run(&self) -> Run {
-        *self.run.lock()
-    }
-
     /// Uses the registers of a stopped thread.
     ///
     /// # Errors
     /// `InvalidState` if it is not stopped.
-    pub fn with_stopped<R>(
-        &self,
-        use_fn: impl FnOnce(&mut Context) -> R,
-    ) -> Result<R, Error> {
+    pub fn with_stopped<R>(&self, use_fn: impl FnOnce(&mut Context) -> R) -> Result<R, Error> {
         let run = self.run.lock();
         if *run != Run::Stopped {
             return Err(Error::InvalidState);

@@ -6,9 +6,9 @@
 
 use super::user::{self, Short};
 use super::{Answer, Request, Result, Stop};
-use crate::platform::console;
 use crate::memory::machine::Hardware;
 use crate::memory::pools::PoolArc;
+use crate::platform::console;
 use crate::process::operation::{Progress, Reply};
 use crate::process::{Operation, Process, Thread, Wait};
 use vellum_abi::{Error, Rights};
@@ -106,7 +106,8 @@ impl Transfer {
                 self.count(user::copy_out(process, buffer, &chunk[..bytes]), bytes)
             }
             Peer::To(sink, address) => {
-                let (bytes, short) = taken(user::copy_in(process, buffer, &mut chunk[..left]), left);
+                let (bytes, short) =
+                    taken(user::copy_in(process, buffer, &mut chunk[..left]), left);
                 let to = UserPointer::new(*address).untagged() + self.done;
                 let mut written = 0;
                 while written < bytes {
@@ -123,7 +124,8 @@ impl Transfer {
                 short.map_or(Ok(()), Err)
             }
             Peer::Console => {
-                let (bytes, short) = taken(user::copy_in(process, buffer, &mut chunk[..left]), left);
+                let (bytes, short) =
+                    taken(user::copy_in(process, buffer, &mut chunk[..left]), left);
                 console::write_bytes(&chunk[..bytes]);
                 self.done += bytes as u64;
                 short.map_or(Ok(()), Err)

@@ -60,11 +60,7 @@ fn begin(
 }
 
 /// Runs a change as far as it goes; the rest stays with the thread.
-fn perform(
-    request: &Request<'_>,
-    target: &PoolArc<Process>,
-    change: Change<Hardware>,
-) -> Outcome {
+fn perform(request: &Request<'_>, target: &PoolArc<Process>, change: Change<Hardware>) -> Outcome {
     Operation::Change(target.clone(), change).begin(request.thread).1
 }
 

@@ -2,9 +2,9 @@
 
 use super::{Answer, Request, Result, user};
 use crate::arch::{features, timer};
+use crate::memory::layout::image;
 use crate::memory::machine::Hardware;
 use crate::memory::{frames, pools};
-use crate::memory::layout::image;
 use crate::platform;
 use crate::process::Process;
 use crate::process::handle::Object;
@@ -27,7 +27,7 @@ pub(super) fn stat(request: &Request<'_>) -> Result {
         free_frames: frames::free(),
         refpages_live: Hardware.system().refpages() - OWN_REFPAGES,
         processes_live: Process::live(),
-        pool_bytes: pools::live_bytes() as u64,
+        pool_bytes: pools::live_bytes(),
         handles: target.handles.lock().count(),
         ..Stat::default()
     };

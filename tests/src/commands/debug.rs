@@ -4,6 +4,7 @@ use crate::build::{self, Profile};
 use crate::child::{Echo, Watched};
 use crate::command_line::Options;
 use crate::failure::{Failure, Naming};
+use crate::image;
 use crate::install;
 use crate::launch::{Built, Launch, temporary_file};
 use crate::programs::{self, Program};
@@ -50,7 +51,8 @@ pub(super) fn debug(
     let port = free_port()?;
     // Held for its end: dropping it ends QEMU.
     let _stopped = start(&qemu, &launch, &built.kernel, archive.path(), port)?;
-    let mut command = debugger(&built.kernel, &build::program_path(&program), port, script);
+    let symbols = symbols(&built.kernel, &build::program_path(&program))?;
+    let mut command = debugger(&built.kernel, symbols, port, script);
     let status = Watched::start(&mut command)?.wait_undisturbed()?;
     if status.success() {
         return Ok(ExitCode::SUCCESS);
@@ -79,17 +81,27 @@ fn start(
     Watched::start(&mut command)
 }
 
-fn debugger(kernel: &Path, program: &Path, port: u16, script: Script<'_>) -> Command {
+/// Returns the gdb commands that load symbols: of the kernel where it is loaded as well, as its
+/// first instructions run there, and of the program.
+fn symbols(kernel: &Path, program: &Path) -> Result<[String; 2], Failure> {
+    let file = std::fs::read(kernel).naming(kernel.display())?;
+    let offset = image::load_offset(&file).naming(kernel.display())?;
+    Ok([
+        format!("add-symbol-file \"{}\" -o {offset:#x}", kernel.display()),
+        format!("add-symbol-file \"{}\"", program.display()),
+    ])
+}
+
+fn debugger(kernel: &Path, symbols: [String; 2], port: u16, script: Script<'_>) -> Command {
     let mut command = Command::new(install::GDB);
     command.args(["-nx", "-quiet"]);
     if script.batch {
         command.arg("-batch").stdin(Stdio::null());
     }
     command.arg(kernel);
-    let symbols = format!("add-symbol-file {}", program.display());
-    let connect = format!("target remote 127.0.0.1:{port}");
-    let commands = ["set confirm off".to_owned(), symbols, connect];
-    for line in commands.iter().chain(script.commands) {
+    let quiet = ["set confirm off".to_owned()];
+    let connect = [format!("target remote 127.0.0.1:{port}")];
+    for line in quiet.iter().chain(&symbols).chain(&connect).chain(script.commands) {
         command.args(["-ex", line]);
     }
     command

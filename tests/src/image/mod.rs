@@ -7,7 +7,7 @@ mod program;
 mod symbols;
 
 pub use archive::ArchiveWriter;
-pub use program::{FlatProgram, FlatSegment, flatten, loadable_bytes, trimmed};
+pub use program::{FlatProgram, FlatSegment, flatten, load_offset, loadable_bytes, trimmed};
 pub use symbols::symbol_lines;
 
 use crate::build;

@@ -110,6 +110,17 @@ pub fn loadable_bytes(file: &[u8]) -> Result<u64, String> {
     Ok(loadable(&parse(file)?).iter().map(|header| header.p_filesz).sum())
 }
 
+/// Returns the distance, modulo 2^64, from where a file is linked to where it is loaded: that of
+/// its first loadable segment.
+///
+/// # Errors
+/// A line saying why the file is no ELF file, or that nothing in it is loaded.
+pub fn load_offset(file: &[u8]) -> Result<u64, String> {
+    let segments = loadable(&parse(file)?);
+    let first = segments.first().ok_or("it has no segment to load")?;
+    Ok(first.p_paddr.wrapping_sub(first.p_vaddr))
+}
+
 /// Cuts an ELF file behind what is loaded and clears the fields that name section headers. A file
 /// that makes no sense is returned as it is.
 #[must_use]
@@ -136,7 +147,7 @@ fn trimmed_length(file: &[u8]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::{flatten, loadable_bytes, trimmed};
+    use super::{flatten, load_offset, loadable_bytes, trimmed};
     use vellum_abi::Protection;
 
     /// A segment of a file: address, flags, offset, length in the file, length in memory.
@@ -193,6 +204,7 @@ mod tests {
     fn only_what_is_loaded_is_kept() {
         let file = file(0x20_1104, &[TEXT, DATA]);
         assert_eq!(loadable_bytes(&file), Ok(0x90));
+        assert_eq!(load_offset(&file), Ok(0));
         let kept = trimmed(file.clone());
         assert_eq!(kept.len(), 0x190);
         assert_eq!(kept[0x28..0x30], [0; 8]);

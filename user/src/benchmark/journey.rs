@@ -98,7 +98,7 @@ fn describe(change: &Change) {
         println!("    {count} {kind} fault of {} in all", change.faults());
     }
     println!(
-        "    {} private frames more, {} bytes filled, {} copied, {} of tags, {} TLB operations",
+        "    private frames {:+}, {} bytes filled, {} copied, {} of tags, {} TLB operations",
         change.private_frames,
         change.bytes_filled,
         change.bytes_copied,

@@ -8,7 +8,6 @@
 //! rest stays in the CPU and is saved by the vector if, and only if, another thread is next.
 
 use crate::arch::page_fill::has_tags;
-use core::cell::UnsafeCell;
 use core::mem::offset_of;
 use vellum_abi::Registers;
 
@@ -89,13 +88,6 @@ impl Context {
         self.low[number] = value;
     }
 
-    /// Sets what a system call answers: x0 and x1.
-    #[inline]
-    pub const fn set_result(&mut self, status: u64, value: u64) {
-        self.low[0] = status;
-        self.low[1] = value;
-    }
-
     /// Returns the address of the next instruction: of the faulting one after an abort, of the one
     /// behind `svc` after a system call.
     #[inline]
@@ -107,12 +99,6 @@ impl Context {
     #[inline]
     pub const fn set_pc(&mut self, pc: u64) {
         self.elr = pc;
-    }
-
-    /// Returns whether the thread has tag checks overridden.
-    #[inline]
-    pub const fn overrides_tag_checks(&self) -> bool {
-        self.spsr & TCO != 0
     }
 
     /// Returns the registers. Only for a thread that is stopped.
@@ -145,45 +131,4 @@ impl Context {
 fn user_pstate(pstate: u64) -> u64 {
     let allowed = if has_tags() { Registers::PSTATE_MASK } else { Registers::PSTATE_MASK & !TCO };
     pstate & allowed
-}
-
-/// A thread's context in a structure that is shared.
-///
-/// Three may use it, never two at once: the vectors of the CPU that runs the thread; whoever took
-/// the thread off its CPU and holds it; whoever holds the lock of a thread that never ran. The
-/// process room keeps them apart; each method is one short access.
-pub struct ContextCell(UnsafeCell<Context>);
-
-// SAFETY: The users above exclude each other, by the thread's state and its lock.
-unsafe impl Sync for ContextCell {}
-
-impl ContextCell {
-    /// Returns a context whose every register is zero.
-    pub const fn new() -> ContextCell {
-        ContextCell(UnsafeCell::new(Context::new()))
-    }
-
-    /// Returns the context for the vectors.
-    #[inline]
-    pub const fn as_ptr(&self) -> *mut Context {
-        self.0.get()
-    }
-
-    /// Returns the registers. Only for a thread that does not run.
-    pub fn read(&self) -> Registers {
-        // SAFETY: By the type's rule nobody else uses the context now.
-        unsafe { &*self.0.get() }.registers()
-    }
-
-    /// Sets the registers. Only for a thread that does not run.
-    pub fn write(&self, registers: &Registers) {
-        // SAFETY: By the type's rule nobody else uses the context now.
-        unsafe { &mut *self.0.get() }.set_registers(registers);
-    }
-
-    /// Sets what a system call answers. Only for a thread that does not run.
-    pub fn set_result(&self, status: u64, value: u64) {
-        // SAFETY: By the type's rule nobody else uses the context now.
-        unsafe { &mut *self.0.get() }.set_result(status, value);
-    }
 }

@@ -2,11 +2,8 @@
 //!
 //! Owns: single instructions that belong to no other file. Refuses to know: why anybody waits.
 
-use aarch64_cpu::registers::{DAIF, MIDR_EL1, MPIDR_EL1, Readable, Writeable};
+use aarch64_cpu::registers::{DAIF, MIDR_EL1, Readable, Writeable};
 use core::arch::asm;
-
-/// The affinity fields of MPIDR_EL1, as the device tree and the interrupt controller spell them.
-const AFFINITY: u64 = 0xff_00ff_ffff;
 
 /// Waits for an interrupt. It ends the wait even while it is masked, and is not taken then
 /// (Arm ARM, "Wait for Interrupt").
@@ -26,11 +23,6 @@ pub fn park() -> ! {
 /// Masks everything that can be masked on this CPU.
 pub fn mask_exceptions() {
     DAIF.set(0xf << 6);
-}
-
-/// Returns this CPU's affinity.
-pub fn affinity() -> u64 {
-    MPIDR_EL1.get() & AFFINITY
 }
 
 /// Returns the implementer and part number of this CPU.

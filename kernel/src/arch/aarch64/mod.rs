@@ -13,6 +13,7 @@ pub mod kernel_map;
 pub mod mmu;
 pub mod mte;
 pub mod page_fill;
+mod page_loops;
 pub mod pmu;
 pub mod syndrome;
 pub mod sysreg;

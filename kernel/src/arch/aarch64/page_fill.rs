@@ -1,28 +1,17 @@
 //! Writing whole pages: zeros, patterns, tags, copies.
 //!
-//! Owns: one loop for each way to write a page, and the choice among them, made once at boot. Each
-//! loop is one assembly block, unrolled, so that what the release binary executes is what is
-//! written here. Refuses to know: whose page it is, and the order around it.
-//!
-//! Instructions for a page of 4096 bytes, loop control included:
-//!
-//! | loop | instructions |
-//! |---|---|
-//! | `DC ZVA`, `DC GZVA`, blocks of 64 bytes | 136 |
-//! | `STP` of zeros or a pattern | 288 |
-//! | `STZ2G` | 136 |
-//! | `LDP`, `STP` copy | 544 |
-//! | the same with `LDGM`, `STGM` of 256 bytes | 576 |
-//! | `STGM` alone, of 256 bytes | 48 |
-//!
-//! Every pointer is the first byte of a page in the direct map, so that a loop ends where the low
-//! twelve bits of its pointer are zero again.
+//! Owns: the choice among the loops of `page_loops`, made once at boot from what the CPU can do and
+//! what the boot options allow. Refuses to know: whose page it is, and the order around it.
 
+use super::page_loops::{
+    copy_by_instruction, copy_by_pairs, copy_tags_by_block, copy_with_tags_by_256, fill_by_pairs,
+    fill_by_set, set_tags_by_256, set_tags_by_block, zero_and_tag_by_block,
+    zero_and_tag_by_block_64, zero_and_tag_by_set, zero_and_tag_by_stores, zero_by_block,
+    zero_by_block_64,
+};
 use crate::arch::features::Features;
-use crate::arch::mte::{TAG_SHIFT, with_tag};
-use core::arch::asm;
+use crate::arch::mte::with_tag;
 use core::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
-use vellum_abi::PAGE_SIZE;
 
 /// How to write zeros, with or without a tag.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -192,13 +181,15 @@ pub unsafe fn copy_with_tags(from: *const u8, to: *mut u8) {
 #[cold]
 #[inline(never)]
 unsafe fn zero_otherwise(page: *mut u8, zeroing: u8) {
-    // SAFETY: The caller's duty; the choice was made for this CPU.
-    unsafe {
-        match zeroing {
-            by if by == Zeroing::Mops as u8 => fill_by_set(page, 0),
-            by if by == Zeroing::AnyBlock as u8 => zero_by_block(page),
-            _ => fill_by_pairs(page, 0),
-        }
+    if zeroing == Zeroing::Mops as u8 {
+        // SAFETY: The caller's duty; MOPS is in use only where it exists.
+        unsafe { fill_by_set(page, 0) }
+    } else if zeroing == Zeroing::AnyBlock as u8 {
+        // SAFETY: The caller's duty; zeroing by block is allowed where it was chosen.
+        unsafe { zero_by_block(page, ZERO_BLOCK.load(Ordering::Relaxed)) }
+    } else {
+        // SAFETY: The caller's duty.
+        unsafe { fill_by_pairs(page, 0) }
     }
 }
 
@@ -210,272 +201,14 @@ unsafe fn zero_with_tag_otherwise(page: *mut u8, tag: u8, zeroing: u8) {
         return unsafe { zero(page) };
     }
     let page = with_tag(page, tag);
-    // SAFETY: The caller's duty; tags exist, and the choice was made for this CPU.
-    unsafe {
-        match zeroing {
-            by if by == Zeroing::Mops as u8 => zero_and_tag_by_set(page),
-            by if by == Zeroing::AnyBlock as u8 => zero_and_tag_by_block(page),
-            _ => zero_and_tag_by_stores(page),
-        }
+    if zeroing == Zeroing::Mops as u8 {
+        // SAFETY: The caller's duty; tags exist, and MOPS is in use only where it exists.
+        unsafe { zero_and_tag_by_set(page) }
+    } else if zeroing == Zeroing::AnyBlock as u8 {
+        // SAFETY: The caller's duty; tags exist, and zeroing by block is allowed.
+        unsafe { zero_and_tag_by_block(page, ZERO_BLOCK.load(Ordering::Relaxed)) }
+    } else {
+        // SAFETY: The caller's duty; tags exist.
+        unsafe { zero_and_tag_by_stores(page) }
     }
 }
-
-/// Defines a loop over one page: 16 times an instruction and a step, until the page ends.
-macro_rules! block_64_loop {
-    ($name:ident, $instruction:literal) => {
-        /// # Safety
-        /// As for [`zero`]; the CPU's block is 64 bytes.
-        #[inline]
-        unsafe fn $name(page: *mut u8) {
-            // SAFETY: Writes the page and nothing else.
-            unsafe {
-                asm!(
-                    ".arch_extension memtag",
-                    "2:",
-                    ".rept 16",
-                    concat!($instruction, ", {page}"),
-                    "add {page}, {page}, #64",
-                    ".endr",
-                    "tst {page}, #0xfff",
-                    "b.ne 2b",
-                    page = inout(reg) page => _,
-                    options(nostack),
-                );
-            }
-        }
-    };
-}
-
-block_64_loop!(zero_by_block_64, "dc zva");
-block_64_loop!(zero_and_tag_by_block_64, "dc gzva");
-
-/// Defines a loop over one page by blocks of the size that the CPU has.
-macro_rules! any_block_loop {
-    ($name:ident, $instruction:literal) => {
-        /// # Safety
-        /// As for [`zero`]; the instruction is allowed.
-        unsafe fn $name(page: *mut u8) {
-            // SAFETY: Writes the page and nothing else: a block is at most 2 KiB.
-            unsafe {
-                asm!(
-                    ".arch_extension memtag",
-                    "2:",
-                    concat!($instruction, ", {page}"),
-                    "add {page}, {page}, {block}",
-                    "tst {page}, #0xfff",
-                    "b.ne 2b",
-                    page = inout(reg) page => _,
-                    block = in(reg) ZERO_BLOCK.load(Ordering::Relaxed),
-                    options(nostack),
-                );
-            }
-        }
-    };
-}
-
-any_block_loop!(zero_by_block, "dc zva");
-any_block_loop!(zero_and_tag_by_block, "dc gzva");
-
-/// # Safety
-/// As for [`zero`]; tags exist, and the pointer carries the tag.
-unsafe fn zero_and_tag_by_stores(page: *mut u8) {
-    // SAFETY: Writes the page and its tags and nothing else.
-    unsafe {
-        asm!(
-            ".arch_extension memtag",
-            "2:",
-            ".rept 31",
-            "stz2g {page}, [{page}], #32",
-            ".endr",
-            "stz2g {page}, [{page}], #32",
-            "tst {page}, #0xfff",
-            "b.ne 2b",
-            page = inout(reg) page => _,
-            options(nostack),
-        );
-    }
-}
-
-/// # Safety
-/// As for [`zero`].
-#[inline]
-unsafe fn fill_by_pairs(page: *mut u8, pattern: u64) {
-    // SAFETY: Writes the page and nothing else. The first pair of 256 bytes comes last, because
-    // its store moves the pointer on.
-    unsafe {
-        asm!(
-            "2:",
-            ".irp offset,16,32,48,64,80,96,112,128,144,160,176,192,208,224,240",
-            r"stp {pattern}, {pattern}, [{page}, #\offset]",
-            ".endr",
-            "stp {pattern}, {pattern}, [{page}], #256",
-            "tst {page}, #0xfff",
-            "b.ne 2b",
-            page = inout(reg) page => _,
-            pattern = in(reg) pattern,
-            options(nostack),
-        );
-    }
-}
-
-/// # Safety
-/// As for [`zero`]; the CPU has MOPS.
-unsafe fn fill_by_set(page: *mut u8, pattern: u64) {
-    // SAFETY: Writes the page and nothing else.
-    unsafe {
-        asm!(
-            ".arch_extension mops",
-            "setp [{page}]!, {length}!, {pattern}",
-            "setm [{page}]!, {length}!, {pattern}",
-            "sete [{page}]!, {length}!, {pattern}",
-            page = inout(reg) page => _,
-            length = inout(reg) PAGE_SIZE => _,
-            pattern = in(reg) pattern,
-            options(nostack),
-        );
-    }
-}
-
-/// # Safety
-/// As for [`zero`]; the CPU has MOPS and tags, and the pointer carries the tag.
-unsafe fn zero_and_tag_by_set(page: *mut u8) {
-    // SAFETY: Writes the page and its tags and nothing else.
-    unsafe {
-        asm!(
-            ".arch_extension mops",
-            ".arch_extension memtag",
-            "setgp [{page}]!, {length}!, xzr",
-            "setgm [{page}]!, {length}!, xzr",
-            "setge [{page}]!, {length}!, xzr",
-            page = inout(reg) page => _,
-            length = inout(reg) PAGE_SIZE => _,
-            options(nostack),
-        );
-    }
-}
-
-/// # Safety
-/// As for [`set_tags`]; a tag block is 256 bytes.
-#[inline]
-unsafe fn set_tags_by_256(page: *mut u8, tags: u64) {
-    // SAFETY: Writes the page's tags and nothing else.
-    unsafe {
-        asm!(
-            ".arch_extension memtag",
-            "2:",
-            ".rept 2",
-            "stgm {tags}, [{page}]",
-            "add {page}, {page}, #256",
-            ".endr",
-            "tst {page}, #0xfff",
-            "b.ne 2b",
-            page = inout(reg) page => _,
-            tags = in(reg) tags,
-            options(nostack),
-        );
-    }
-}
-
-/// # Safety
-/// As for [`set_tags`]; tags exist and `block` is the CPU's. All nibbles of `tags` are equal, so
-/// that it does not matter which of them a smaller block takes.
-unsafe fn set_tags_by_block(page: *mut u8, tags: u64, block: usize) {
-    // SAFETY: Writes the page's tags and nothing else.
-    unsafe {
-        asm!(
-            ".arch_extension memtag",
-            "2:",
-            "stgm {tags}, [{page}]",
-            "add {page}, {page}, {block}",
-            "tst {page}, #0xfff",
-            "b.ne 2b",
-            page = inout(reg) page => _,
-            block = in(reg) block,
-            tags = in(reg) tags,
-            options(nostack),
-        );
-    }
-}
-
-/// # Safety
-/// As for [`copy_with_tags`]; tags exist and `block` is the CPU's. A block's tags sit in the
-/// register by address bits 7:4, which are the same in both pages.
-unsafe fn copy_tags_by_block(from: *const u8, to: *mut u8, block: usize) {
-    // SAFETY: Reads tags of one page and writes those of the other.
-    unsafe {
-        asm!(
-            ".arch_extension memtag",
-            "2:",
-            "ldgm {tags}, [{from}]",
-            "stgm {tags}, [{to}]",
-            "add {from}, {from}, {block}",
-            "add {to}, {to}, {block}",
-            "tst {to}, #0xfff",
-            "b.ne 2b",
-            from = inout(reg) from => _,
-            to = inout(reg) to => _,
-            block = in(reg) block,
-            tags = out(reg) _,
-            options(nostack),
-        );
-    }
-}
-
-/// Defines a copy loop of 256 bytes a round; `$tags` comes first in each. The first 32 bytes come
-/// last, because their accesses move the pointers on.
-macro_rules! copy_loop {
-    ($name:ident, $($tags:literal),*) => {
-        /// # Safety
-        /// As for [`copy`]; where tags are copied, they exist and a tag block is 256 bytes.
-        #[inline]
-        unsafe fn $name(from: *const u8, to: *mut u8) {
-            // SAFETY: Reads one page and writes the other.
-            unsafe {
-                asm!(
-                    ".arch_extension memtag",
-                    "2:",
-                    $($tags,)*
-                    ".irp offset,32,64,96,128,160,192,224",
-                    r"ldp {a}, {b}, [{from}, #\offset]",
-                    r"ldp {c}, {d}, [{from}, #\offset + 16]",
-                    r"stp {a}, {b}, [{to}, #\offset]",
-                    r"stp {c}, {d}, [{to}, #\offset + 16]",
-                    ".endr",
-                    "ldp {a}, {b}, [{from}, #16]",
-                    "ldp {c}, {d}, [{from}], #256",
-                    "stp {a}, {b}, [{to}, #16]",
-                    "stp {c}, {d}, [{to}], #256",
-                    "tst {to}, #0xfff",
-                    "b.ne 2b",
-                    from = inout(reg) from => _,
-                    to = inout(reg) to => _,
-                    a = out(reg) _, b = out(reg) _, c = out(reg) _, d = out(reg) _,
-                    options(nostack),
-                );
-            }
-        }
-    };
-}
-
-copy_loop!(copy_by_pairs,);
-copy_loop!(copy_with_tags_by_256, "ldgm {a}, [{from}]", "stgm {a}, [{to}]");
-
-/// # Safety
-/// As for [`copy`]; the CPU has MOPS.
-unsafe fn copy_by_instruction(from: *const u8, to: *mut u8) {
-    // SAFETY: Reads one page and writes the other; they differ, so that copying forward is right.
-    unsafe {
-        asm!(
-            ".arch_extension mops",
-            "cpyfp [{to}]!, [{from}]!, {length}!",
-            "cpyfm [{to}]!, [{from}]!, {length}!",
-            "cpyfe [{to}]!, [{from}]!, {length}!",
-            to = inout(reg) to => _,
-            from = inout(reg) from => _,
-            length = inout(reg) PAGE_SIZE => _,
-            options(nostack),
-        );
-    }
-}
-
-const _: () = assert!(TAG_SHIFT == 56 && PAGE_SIZE == 4096);

@@ -6,8 +6,7 @@
 use crate::arch::cpu;
 use crate::arch::features::{self, INST_RETIRED};
 use crate::arch::sysreg::{
-    PMCNTENCLR_EL0, PMCNTENSET_EL0, PMCR_EL0, PMEVCNTR0_EL0, PMEVTYPER0_EL0, PMINTENCLR_EL1,
-    PMUSERENR_EL0,
+    PMCNTENCLR_EL0, PMCNTENSET_EL0, PMCR_EL0, PMEVTYPER0_EL0, PMINTENCLR_EL1, PMUSERENR_EL0,
 };
 use aarch64_cpu::registers::{ID_AA64DFR0_EL1, ReadWriteable, Readable, Writeable};
 
@@ -30,9 +29,4 @@ pub fn start() {
     PMCNTENSET_EL0.set(1);
     PMUSERENR_EL0.write(PMUSERENR_EL0::ER::SET);
     cpu::isb();
-}
-
-/// Returns the instructions that were retired, modulo the counter's width. Zero without counter.
-pub fn instructions() -> u64 {
-    if features::get().instruction_counter { PMEVCNTR0_EL0.get() } else { 0 }
 }

@@ -48,7 +48,7 @@ fn ticks() -> u64 {
 /// Returns the product of a number and a fixed-point number.
 #[inline]
 fn scale(value: u64, factor: &AtomicU64) -> u64 {
-    (u128::from(value) * u128::from(factor.load(Ordering::Relaxed)) >> 32) as u64
+    ((u128::from(value) * u128::from(factor.load(Ordering::Relaxed))) >> 32) as u64
 }
 
 /// Returns nanoseconds since boot.

@@ -29,13 +29,6 @@ instructions! {
     all "tlbi vmalle1is";
 }
 
-/// Removes every translation and waits until that is complete on every CPU.
-pub fn invalidate_all() {
-    all();
-    dsb_ish();
-    crate::arch::cpu::isb();
-}
-
 /// Returns the operand of an operation by address: ASID in 63:48, page number in 43:0, no level
 /// hint.
 #[inline]

@@ -192,27 +192,3 @@ fn outcome(length: usize, left: usize, report: &Report) -> Result<(), CopyFault>
     }
     Err(CopyFault { done: length - left, esr: report.esr, far: report.far })
 }
-
-/// Copies a record of 64-bit words in.
-///
-/// # Errors
-/// As for [`copy_in`].
-#[inline]
-pub fn read_words<const N: usize>(from: UserPointer) -> Result<[u64; N], CopyFault> {
-    let mut words = [0u64; N];
-    // SAFETY: The bytes of the array, which any bytes are valid for, borrowed for this call.
-    let bytes = unsafe { core::slice::from_raw_parts_mut(words.as_mut_ptr().cast(), 8 * N) };
-    copy_in(bytes, from)?;
-    Ok(words)
-}
-
-/// Copies a record of 64-bit words out.
-///
-/// # Errors
-/// As for [`copy_out`].
-#[inline]
-pub fn write_words<const N: usize>(to: UserPointer, words: &[u64; N]) -> Result<(), CopyFault> {
-    // SAFETY: The bytes of the array, without padding, borrowed for this call.
-    let bytes = unsafe { core::slice::from_raw_parts(words.as_ptr().cast(), 8 * N) };
-    copy_out(to, bytes)
-}

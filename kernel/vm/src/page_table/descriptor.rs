@@ -231,8 +231,8 @@ impl Descriptor {
     }
 }
 
-/// Returns AttrIndx, AP and UXN for a protection. WRITE implies READ; no access at all clears
-/// AP[1], which keeps the leaf and its frame.
+/// Returns AttrIndx, AP and UXN for a protection. WRITE implies READ, EXECUTE does not: neither
+/// reading nor writing clears AP[1], which keeps the leaf and its frame, and fetch if UXN is clear.
 #[inline]
 const fn access_bits(protection: Protection) -> u64 {
     let tagged = protection.contains(Protection::TAGGED);
@@ -242,7 +242,7 @@ const fn access_bits(protection: Protection) -> u64 {
         bits |= AP_EL0;
     } else {
         bits |= AP_READ_ONLY;
-        if protection.contains(Protection::READ) || protection.contains(Protection::EXECUTE) {
+        if protection.contains(Protection::READ) {
             bits |= AP_EL0;
         }
     }

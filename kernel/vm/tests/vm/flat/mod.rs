@@ -11,7 +11,7 @@ mod space;
 
 pub(crate) use contents::Contents;
 pub(crate) use object::{Kind, Object};
-pub(crate) use space::{FlatSpace, Page, State};
+pub(crate) use space::{FlatMap, FlatSpace, State};
 
 use std::collections::BTreeMap;
 
@@ -36,9 +36,8 @@ impl Flat {
     /// Drops objects that neither a handle nor a mapping keeps.
     pub(crate) fn collect(&mut self) {
         let spaces = &self.spaces;
-        self.objects.retain(|id, object| {
-            object.handle || spaces.iter().any(|space| space.shows(*id))
-        });
+        self.objects
+            .retain(|id, object| object.handle || spaces.iter().any(|space| space.shows(*id)));
     }
 
     /// Returns how many owners an object has.

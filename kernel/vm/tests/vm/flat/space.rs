@@ -268,7 +268,8 @@ impl FlatSpace {
             let read_shared = matches!(page.state, State::ReadShared);
             let changes = hardware(old, read_shared) != hardware(protection, read_shared);
             self.stat.tlbi_count += u64::from(changes);
-            let gains = protection.contains(Protection::TAGGED) && !old.contains(Protection::TAGGED);
+            let gains =
+                protection.contains(Protection::TAGGED) && !old.contains(Protection::TAGGED);
             if let State::Private(contents) = &mut page.state
                 && gains
             {
