@@ -49,8 +49,10 @@ calls! {
     5 Stat "stat" 2;
     /// `(handle)`: gives a handle back.
     6 HandleClose "handle_close" 1;
-    /// `(process, handle, rights)`: puts a copy of the caller's handle, with at most its rights,
-    /// into the process's table. x1 = the handle there. Needs TRANSFER, and MANAGE of the process.
+    /// `(process, handle, rights)`: puts a copy of the caller's handle, with these of its rights,
+    /// into the process's table. x1 = the handle there. Needs TRANSFER, and MANAGE of the process;
+    /// `MissingRight` where more is asked for than held. Handles to processes and threads go only
+    /// to a process that was started.
     7 HandleCopy "handle_copy" 3;
     /// `(handle, out: ObjectInfo)`: what a memory object is. Needs INSPECT.
     8 ObjectQuery "object_query" 2;
@@ -83,7 +85,8 @@ calls! {
     19 MemoryWrite "memory_write" 4;
     /// Makes an empty process, the caller's child. x1 = handle with every right.
     20 ProcessCreate "process_create" 0;
-    /// `(process, out: ExitReport)`: waits for the end of a process. Needs INSPECT.
+    /// `(process, out: ExitReport)`: waits for the end of a process, any number of times. A process
+    /// that never starts ends by `process_kill` or when its last handle goes. Needs INSPECT.
     21 ProcessWait "process_wait" 2;
     /// `(process)`: ends a process with the reason [`crate::ExitKind::Killed`]. Needs MANAGE.
     22 ProcessKill "process_kill" 1;

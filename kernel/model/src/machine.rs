@@ -48,6 +48,8 @@ pub struct Acts {
     pub isb: u64,
     /// `TLBI` of every kind.
     pub tlbi: u64,
+    /// Stores to descriptors.
+    pub stores: u64,
     /// Whole-page fills and copies.
     pub fills: u64,
     /// Frames given out.

@@ -86,12 +86,13 @@ impl World {
     }
 
     fn claim(&mut self, address: FrameAddress, role: Role) -> &mut Frame {
-        let frame = self.frame(address);
-        let held = std::mem::replace(&mut frame.role, role);
-        if held != Role::Fresh && held != role {
-            self.violate(Violation::TableAndContents(address));
+        let claimed = self.frames.live(address).map(|frame| std::mem::replace(&mut frame.role, role));
+        match claimed {
+            Some(held) if held == role || held == Role::Fresh => {}
+            Some(_) => self.violate(Violation::TableAndContents(address)),
+            None => self.violate(Violation::UseAfterFree(address)),
         }
-        self.frame(address)
+        self.frames.live(address).expect("somebody has the frame, or the test was stopped")
     }
 
     // ---- descriptors ----
@@ -131,6 +132,7 @@ impl World {
                 self.violate(Violation::MadeBeforeBroken(slot));
             }
         }
+        self.acts.stores += 1;
         self.table(slot.table().frame()).set_word(slot.index(), new);
         if old != new {
             self.pending.entry(physical).or_insert(Pending { old, cpu });

@@ -86,6 +86,12 @@ impl<M: Machine> Mappings<M> {
         self.count
     }
 
+    /// Returns the height of the tree: how many nodes a search visits at most.
+    #[must_use]
+    pub fn height(&self) -> u8 {
+        Node::<M>::height(&self.root)
+    }
+
     /// Returns the mapping that covers a page.
     #[must_use]
     #[inline]

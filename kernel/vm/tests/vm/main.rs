@@ -11,3 +11,5 @@ mod harness;
 mod ops;
 mod perform;
 mod random;
+mod support;
+mod tree;

@@ -1,0 +1,195 @@
+//! A machine with one address space on it, for tests that are written by hand.
+
+use std::sync::Arc;
+use vellum_abi::{
+    ExitKind, FaultAccess, MapFlags, MapOptions, PAGE_SIZE, Policy, Protection, Stat,
+};
+use vellum_model::{Family, Fault, FaultKind, Model, ModelOptions, PooledShared};
+use vellum_vm::account::Account;
+use vellum_vm::addr::{PageRange, UserPointer};
+use vellum_vm::address_space::AddressSpace;
+use vellum_vm::error::Refusal;
+use vellum_vm::fault::Outcome;
+use vellum_vm::machine::{Asid, Pools};
+use vellum_vm::object::MemoryObject;
+use vellum_vm::ops::{Change, MapRequest};
+use vellum_vm::refpage;
+use vellum_vm::tag::Tag;
+
+/// What most mappings allow.
+pub(crate) const RW: Protection = Protection::READ.union(Protection::WRITE);
+/// The same for Tagged memory.
+pub(crate) const RWT: Protection = RW.union(Protection::TAGGED);
+/// Where tests map: the first page of a table of every level.
+pub(crate) const HERE: u64 = 1 << 39;
+
+pub(crate) type Space<F> = AddressSpace<Model<F>>;
+pub(crate) type Object<F> = PooledShared<MemoryObject<Model<F>>>;
+
+/// The machine and the address space, which CPUs run under its number.
+pub(crate) struct Rig<F: Family> {
+    pub(crate) model: Model<F>,
+    pub(crate) account: PooledShared<Account>,
+    pub(crate) space: Arc<Space<F>>,
+}
+
+impl<F: Family> Rig<F> {
+    pub(crate) fn new() -> Rig<F> {
+        Rig::with(ModelOptions { cpus: 3, ..ModelOptions::default() })
+    }
+
+    pub(crate) fn with(options: ModelOptions) -> Rig<F> {
+        let model = Model::new(options);
+        let account = model.share(Account::new(u64::MAX / 2, u64::MAX / 2)).expect("a pool");
+        let space = new_space(&model, &account);
+        for cpu in 0..options.cpus {
+            // Nobody else is there, so any identifier is free.
+            model.cpu(cpu).activate(space.root(), space.asid());
+        }
+        Rig { model, account, space: Arc::new(space) }
+    }
+
+    pub(crate) fn share(&self, object: MemoryObject<Model<F>>) -> Object<F> {
+        self.model.share(object).expect("a pool")
+    }
+
+    pub(crate) fn tagged(&self, tag: u64) -> Object<F> {
+        let (tag, counters) = (Tag::new(tag).expect("a tag"), self.space.counters());
+        self.share(refpage::tagged(&self.model, &self.account, tag, counters).expect("a frame"))
+    }
+
+    pub(crate) fn pattern(&self, byte: u8) -> Object<F> {
+        let counters = self.space.counters();
+        self.share(refpage::pattern(&self.model, &self.account, byte, counters).expect("a frame"))
+    }
+
+    pub(crate) fn memory(&self, pages: u64) -> Object<F> {
+        let (model, account) = (self.model.clone(), self.account.clone());
+        self.share(MemoryObject::memory(model, account, pages * PAGE_SIZE).expect("a frame"))
+    }
+
+    /// Maps an object at an address and completes what that takes.
+    pub(crate) fn map(&self, object: &Object<F>, address: u64, pages: u64, protection: Protection) {
+        let flags = MapFlags::FIXED | MapFlags::REPLACE;
+        let mapped = self.try_map(object, address, pages, protection, flags);
+        mapped.expect("a mapping");
+    }
+
+    pub(crate) fn try_map(
+        &self,
+        object: &Object<F>,
+        address: u64,
+        pages: u64,
+        protection: Protection,
+        flags: MapFlags,
+    ) -> Result<u64, Refusal> {
+        let (address, change) = self.space.map(&MapRequest {
+            object: object.clone(),
+            address,
+            length: pages * PAGE_SIZE,
+            offset: 0,
+            options: MapOptions { protection, flags, policy: Policy::ReferencePage },
+            maximum: Protection::ALL,
+        })?;
+        change.into_iter().for_each(|change| self.complete(Ok(change)));
+        Ok(address)
+    }
+
+    /// Steps a change until it is done.
+    pub(crate) fn complete(&self, begun: Result<Change<Model<F>>, Refusal>) {
+        let mut change = begun.expect("a change that may begin");
+        while !change.step(&self.space) {}
+    }
+
+    pub(crate) fn unmap(&self, address: u64, pages: u64) {
+        self.complete(self.space.unmap(range(address, pages)));
+    }
+
+    pub(crate) fn protect(&self, address: u64, pages: u64, protection: Protection) {
+        self.complete(self.space.protect(range(address, pages), protection));
+    }
+
+    pub(crate) fn decommit(&self, address: u64, pages: u64) {
+        self.complete(self.space.decommit(range(address, pages)));
+    }
+
+    pub(crate) fn load(&self, cpu: usize, address: u64) -> Result<u8, ExitKind> {
+        user(&self.space, || self.model.cpu(cpu).load(UserPointer::new(address)))
+    }
+
+    pub(crate) fn store(&self, cpu: usize, address: u64, byte: u8) -> Result<(), ExitKind> {
+        user(&self.space, || self.model.cpu(cpu).store(UserPointer::new(address), byte))
+    }
+
+    pub(crate) fn load_tag(&self, cpu: usize, address: u64) -> Result<u8, ExitKind> {
+        let tag = user(&self.space, || self.model.cpu(cpu).load_tag(UserPointer::new(address)));
+        tag.map(Tag::value)
+    }
+
+    pub(crate) fn store_tag(&self, cpu: usize, address: u64, tag: u64) -> Result<(), ExitKind> {
+        let tag = Tag::new(tag).expect("a tag");
+        user(&self.space, || self.model.cpu(cpu).store_tag(UserPointer::new(address), tag))
+    }
+
+    pub(crate) fn stat(&self) -> Stat {
+        let mut stat = Stat::default();
+        self.space.report(&mut stat);
+        stat
+    }
+
+    pub(crate) fn audit(&self) {
+        self.model.audit(&[self.space.root()]);
+        assert_eq!(self.space.audit(), Ok(()));
+    }
+
+    /// Drops everything and checks that nothing is left. Objects were dropped before.
+    pub(crate) fn finish(self, options: ModelOptions) {
+        self.audit();
+        (0..options.cpus).for_each(|cpu| self.model.cpu(cpu).park());
+        let space = Arc::into_inner(self.space).expect("the last owner");
+        drop(space);
+        assert_eq!((self.account.frames(), self.account.kernel_bytes()), (0, 0));
+        drop(self.account);
+        assert_eq!(self.model.free_frames(), options.frames, "frames are left");
+        assert_eq!(self.model.pool_objects(), 0, "pool objects are left");
+        assert_eq!(self.model.violations(), []);
+    }
+}
+
+pub(crate) fn new_space<F: Family>(model: &Model<F>, account: &PooledShared<Account>) -> Space<F> {
+    AddressSpace::new(model.clone(), account.clone()).expect("a frame for the root")
+}
+
+pub(crate) fn range(address: u64, pages: u64) -> PageRange {
+    PageRange::new(address, pages * PAGE_SIZE).expect("a user range")
+}
+
+/// Makes an access again and again until no fault is in its way.
+pub(crate) fn user<F: Family, T>(
+    space: &Space<F>,
+    access_fn: impl Fn() -> Result<T, Fault>,
+) -> Result<T, ExitKind> {
+    for _ in 0..1000 {
+        let Fault { pointer, access, kind } = match access_fn() {
+            Ok(value) => return Ok(value),
+            Err(fault) => fault,
+        };
+        if kind == FaultKind::TagCheck {
+            return Err(ExitKind::TagCheck);
+        }
+        match space.handle_fault_at(pointer, access) {
+            Outcome::Resume => {}
+            Outcome::Changing => F::wait(),
+            Outcome::Die(kind) => return Err(kind),
+        }
+    }
+    panic!("an access that faults for ever");
+}
+
+/// The identifier of address spaces that no allocator gave one.
+pub(crate) const NO_ASID: Asid = Asid(0);
+
+/// Reads as the fault handler names it.
+pub(crate) const READ: FaultAccess = FaultAccess::Read;
+/// Writes as the fault handler names it.
+pub(crate) const WRITE: FaultAccess = FaultAccess::Write;

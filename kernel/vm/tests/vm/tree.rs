@@ -1,0 +1,191 @@
+//! The tree of mappings against an ordered map.
+
+use crate::random::setting;
+use proptest::collection::vec;
+use proptest::prelude::{Strategy, prop_oneof};
+use proptest::test_runner::{Config, RngSeed, TestRunner};
+use std::collections::BTreeMap;
+use vellum_abi::{Policy, Protection};
+use vellum_model::{Model, ModelOptions, PooledShared, Single};
+use vellum_vm::account::Account;
+use vellum_vm::addr::{Page, PageRange};
+use vellum_vm::counters::Counters;
+use vellum_vm::machine::Pools;
+use vellum_vm::mapping::Mapping;
+use vellum_vm::mappings::{Mappings, Node};
+use vellum_vm::object::MemoryObject;
+use vellum_vm::page_table::Sharing;
+use vellum_vm::refpage;
+use vellum_vm::tag::Tag;
+
+type Host = Model<Single>;
+/// The first page of every test, and how many follow.
+const BASE: u64 = 1 << 20;
+const PAGES: u64 = 400;
+
+struct Tree {
+    model: Host,
+    object: PooledShared<MemoryObject<Host>>,
+    mappings: Mappings<Host>,
+}
+
+impl Tree {
+    fn new() -> Tree {
+        let model = Host::new(ModelOptions::default());
+        let account = model.share(Account::new(9, u64::MAX / 2)).expect("a pool");
+        let zero = refpage::tagged(&model, &account, Tag::ZERO, &Counters::new());
+        let object = model.share(zero.expect("a frame")).expect("a pool");
+        Tree { model, object, mappings: Mappings::default() }
+    }
+
+    fn insert(&mut self, start: u64, end: u64) {
+        let mapping = Mapping {
+            range: range(start, end),
+            object: self.object.clone(),
+            offset: 0,
+            protection: Protection::READ,
+            maximum: Protection::ALL,
+            sharing: Sharing::Private,
+            sealed: false,
+            policy: Policy::ReferencePage,
+        };
+        self.mappings.insert(Node::allocate(&self.model, mapping).expect("a pool"));
+    }
+
+    fn check_balance(&self) {
+        let most = 1.45 * (self.mappings.count() as f64 + 2.0).log2() + 2.0;
+        assert!(f64::from(self.mappings.height()) <= most, "{} high", self.mappings.height());
+    }
+}
+
+fn range(start: u64, end: u64) -> PageRange {
+    PageRange::between(Page::from_number(start), Page::from_number(end)).expect("a range")
+}
+
+fn bounds(mapping: Option<&Mapping<Host>>) -> Option<(u64, u64)> {
+    mapping.map(|mapping| (mapping.range.start().number(), mapping.range.end().number()))
+}
+
+/// The lowest room for some pages at or above another, by looking at every one.
+fn lowest_room(flat: &BTreeMap<u64, u64>, from: u64, pages: u64) -> u64 {
+    let mut start = from;
+    for (low, high) in flat {
+        if *high > start && low.saturating_sub(start) < pages {
+            start = *high;
+        }
+    }
+    start
+}
+
+fn compare(tree: &Tree, flat: &BTreeMap<u64, u64>, page: u64, pages: u64) {
+    let (mappings, here) = (&tree.mappings, Page::from_number(page));
+    let pair = |(start, end): (&u64, &u64)| (*start, *end);
+    let covering = flat.range(..=page).next_back().map(pair).filter(|(_, end)| *end > page);
+    let above = covering.or_else(|| flat.range(page..).next().map(pair));
+    let below = flat.iter().map(pair).filter(|(_, end)| *end <= page).next_back();
+    assert_eq!(bounds(mappings.find(here)), covering);
+    assert_eq!(bounds(mappings.at_or_above(here)), above);
+    assert_eq!(bounds(mappings.below(here)), below);
+    let asked = range(page, page + pages);
+    let mapped = |page: u64| flat.iter().any(|(start, end)| (*start..*end).contains(&page));
+    let covered = (page..page + pages).filter(|page| mapped(*page)).count() as u64;
+    assert_eq!(mappings.covers(&asked), covered == pages);
+    assert_eq!(mappings.is_free(&asked), covered == 0);
+    let inside: Vec<_> = mappings.in_range(&asked).map(|found| bounds(Some(found))).collect();
+    let overlapping = flat.iter().map(pair).filter(|(a, b)| *a < page + pages && *b > page);
+    assert_eq!(inside, overlapping.map(Some).collect::<Vec<_>>());
+    let gap = mappings.find_gap(here, pages).map(|gap| gap.start().number());
+    assert_eq!(gap, Some(lowest_room(flat, page, pages)));
+    assert_eq!(mappings.count(), flat.len() as u64);
+    tree.check_balance();
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Op {
+    Insert(u64, u64),
+    Remove(u64),
+    Ask(u64, u64),
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let page = || BASE..BASE + PAGES;
+    prop_oneof![
+        3 => (page(), 1..9u64).prop_map(|(page, pages)| Op::Insert(page, pages)),
+        2 => page().prop_map(Op::Remove),
+        2 => (page(), 1..20u64).prop_map(|(page, pages)| Op::Ask(page, pages)),
+    ]
+}
+
+#[test]
+fn the_tree_answers_as_an_ordered_map_does() {
+    let seed = RngSeed::Fixed(setting("VELLUM_MODEL_SEED", 1));
+    let config =
+        Config { cases: 100, rng_seed: seed, failure_persistence: None, ..Config::default() };
+    let result = TestRunner::new(config).run(&vec(op(), 1..300), |sequence| {
+        let (mut tree, mut flat) = (Tree::new(), BTreeMap::new());
+        for op in sequence {
+            match op {
+                Op::Insert(start, pages) => {
+                    if tree.mappings.is_free(&range(start, start + pages)) {
+                        tree.insert(start, start + pages);
+                        flat.insert(start, start + pages);
+                    }
+                    compare(&tree, &flat, start, pages);
+                }
+                Op::Remove(page) => {
+                    let covering = bounds(tree.mappings.find(Page::from_number(page)));
+                    let removed = tree.mappings.remove(Page::from_number(page));
+                    assert_eq!(
+                        removed.map(|node| bounds(Some(node.mapping()))),
+                        covering.map(Some)
+                    );
+                    covering.map(|(start, _)| flat.remove(&start));
+                    compare(&tree, &flat, page, 3);
+                }
+                Op::Ask(page, pages) => compare(&tree, &flat, page, pages),
+            }
+        }
+        Ok(())
+    });
+    result.unwrap_or_else(|error| panic!("{error}"));
+}
+
+#[test]
+fn ten_thousand_mappings_stay_balanced_in_whatever_order_they_come_and_go() {
+    let scattered = |number: u64| number * 7919 % 10_000;
+    let orders: [fn(u64) -> u64; 2] = [|number| number, |number| 9_999 - number];
+    for order in orders.into_iter().chain([scattered as fn(u64) -> u64]) {
+        let mut tree = Tree::new();
+        for number in 0..10_000 {
+            let start = BASE + 2 * order(number);
+            tree.insert(start, start + 1);
+            if number % 100 == 0 {
+                tree.check_balance();
+            }
+        }
+        tree.check_balance();
+        // Every gap has one page, so two fit only behind the last.
+        let base = Page::from_number(BASE);
+        let one = tree.mappings.find_gap(base, 1).map(|gap| gap.start().number());
+        let two = tree.mappings.find_gap(base, 2).map(|gap| gap.start().number());
+        assert_eq!((one, two), (Some(BASE + 1), Some(BASE + 19_999)));
+        for number in 0..10_000 {
+            let page = Page::from_number(BASE + 2 * scattered(number));
+            assert!(tree.mappings.remove(page).is_some());
+            if number % 100 == 0 {
+                tree.check_balance();
+            }
+        }
+        assert_eq!((tree.mappings.count(), tree.mappings.height()), (0, 0));
+    }
+}
+
+#[test]
+fn a_gap_is_found_at_the_end_of_the_user_half_or_not_at_all() {
+    let (mut tree, end) = (Tree::new(), PageRange::whole().end().number());
+    tree.insert(BASE, end - 3);
+    let base = Page::from_number(BASE);
+    let gap = |pages| tree.mappings.find_gap(base, pages).map(|gap| gap.start().number());
+    assert_eq!((gap(1), gap(3), gap(4)), (Some(end - 3), Some(end - 3), None));
+    assert_eq!(gap(u64::MAX >> 20), None);
+}
