@@ -120,22 +120,26 @@ set_up_toolchain() {
         fail "rustup failed; it says why above"
 }
 
-# Builds the tool: silently, unless it is the first time and slow.
+# Builds the tool into a directory of its own: silently, unless it is the first time and slow. It is
+# not optimised, as that would take longer than the tool ever runs.
 build_tool() {
     quiet=--quiet
-    [ -x "$1" ] || { quiet= && say "building the host tool"; }
-    (cd "$root" && cargo build $quiet --package vellum-tests --bin vellum </dev/null >&2) ||
-        fail "the host tool does not build; cargo says why above"
+    [ -x "$1/debug/vellum" ] || { quiet= && say "building the host tool"; }
+    (
+        cd "$root" &&
+            cargo build $quiet --package vellum-tests --bin vellum --target-dir "$1" \
+                --config profile.dev.opt-level=0 --config profile.dev.debug=false </dev/null >&2
+    ) || fail "the host tool does not build; cargo says why above"
 }
 
 PATH=$PATH:${CARGO_HOME:-${HOME:-/root}/.cargo}/bin
 set_up_rust "$(wants_install "$@")"
 set_up_toolchain
 
-directory=${CARGO_TARGET_DIR:-target}
-case $directory in
+tool=${CARGO_TARGET_DIR:-target}/tool
+case $tool in
 /*) ;;
-*) directory=$root/$directory ;;
+*) tool=$root/$tool ;;
 esac
-build_tool "$directory/debug/vellum"
-VELLUM_ROOT=$root exec "$directory/debug/vellum" "$@"
+build_tool "$tool"
+VELLUM_ROOT=$root exec "$tool/debug/vellum" "$@"

@@ -47,6 +47,11 @@ impl<F: Family> Model<F> {
     pub fn cpu(&self, index: usize) -> Cpu<F> {
         Cpu { model: self.clone(), index }
     }
+
+    /// Lets every CPU run nothing, see [`Cpu::park`].
+    pub fn park_all(&self) {
+        self.world().contexts.fill(None);
+    }
 }
 
 /// How an access ends that nothing stops.

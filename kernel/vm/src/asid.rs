@@ -10,6 +10,9 @@
 //! stay reserved, one broadcast invalidation empties every TLB, and everybody else takes a new
 //! identifier when next switched to. No CPU can cache a translation of an unreserved identifier
 //! between the two, because none runs with one.
+//!
+//! A CPU declares what it will run before it writes its translation base register, and until that
+//! write it may still walk for what it ran before. So both stay reserved until it declares again.
 
 use crate::machine::{Asid, Machine};
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -48,8 +51,11 @@ struct State {
     next: usize,
     /// One bit an identifier of this generation.
     taken: [u64; MAX_ASIDS / 64],
-    /// The context word that each CPU runs with.
-    running: [u64; MAX_CPUS],
+    /// The context words that each CPU may walk with: what it runs, and what it ran before that.
+    /// They are as their address spaces have them, of whatever generation, or zero.
+    held: [[u64; 2]; MAX_CPUS],
+    /// The words that were held when the generation began: their identifiers stay their own.
+    carried: [[u64; 2]; MAX_CPUS],
 }
 
 /// Gives identifiers out.
@@ -69,46 +75,68 @@ impl<M: Machine> AsidAllocator<M> {
             generation: 1,
             next: 1,
             taken: [0; MAX_ASIDS / 64],
-            running: [0; MAX_CPUS],
+            held: [[0; 2]; MAX_CPUS],
+            carried: [[0; 2]; MAX_CPUS],
         }))
     }
 
-    /// Declares that a CPU will run an address space and returns its identifier.
+    /// Declares that a CPU will run an address space and returns its identifier. The CPU has
+    /// written its translation base register since its last declaration.
     ///
-    /// `bits` is the width of identifiers: more than log2 of the CPUs, at most 16.
+    /// `bits` is the width of identifiers, at most 16: enough for two a CPU and one more.
     pub fn activate(&self, machine: &M, cpu: usize, slot: &AsidSlot, bits: u32) -> Asid {
         let mut state = self.0.lock();
+        state.held[cpu][1] = 0;
         let mut word = slot.0.load(Ordering::Relaxed);
         if word >> ASID_BITS != state.generation {
             word = state.renew(machine, word, bits);
             slot.0.store(word, Ordering::Relaxed);
+            // Orders the new identifier before the first walk under it: whoever empties a
+            // descriptor and then still reads the old one did so before that walk (flush.rs).
+            machine.dsb_ishst();
         }
-        state.running[cpu] = word;
+        state.held[cpu] = [word, state.held[cpu][0]];
         Asid(word as u16)
     }
 
-    /// Declares that a CPU runs no address space.
+    /// Declares that a CPU will run no address space.
     pub fn deactivate(&self, cpu: usize) {
-        self.0.lock().running[cpu] = 0;
+        let mut state = self.0.lock();
+        state.held[cpu] = [0, state.held[cpu][0]];
     }
 }
 
 impl State {
     /// Returns a context word of the current generation for an address space that had `old`.
     fn renew<M: Machine>(&mut self, machine: &M, old: u64, bits: u32) -> u64 {
-        let same = old as u16;
-        // Another CPU runs it: its identifier was carried over.
-        if old != 0 && self.running.contains(&(self.generation << ASID_BITS | u64::from(same))) {
-            return self.generation << ASID_BITS | u64::from(same);
+        // A CPU walked with it after the last invalidation, and perhaps does now.
+        if let Some(word) = self.carried_over(old) {
+            return word;
         }
         let asid = self.free(bits).unwrap_or_else(|| {
             self.roll_over(machine);
             self.free(bits).unwrap_or(0)
         });
-        debug_assert!(asid != 0, "more CPUs than identifiers");
+        debug_assert!(asid != 0, "identifiers for two a CPU and one more");
         self.take(asid);
         self.next = asid + 1;
         self.generation << ASID_BITS | asid as u64
+    }
+
+    /// Brings the word of an address space that was held when the generation began up to date.
+    /// The whole word is compared: the identifier alone may be somebody else's by now.
+    fn carried_over(&mut self, old: u64) -> Option<u64> {
+        if old == 0 || !self.carried.as_flattened().contains(&old) {
+            return None;
+        }
+        let new = self.generation << ASID_BITS | u64::from(old as u16);
+        for word in self.held.as_flattened_mut() {
+            // The next generation must find it as its address space has it.
+            if *word == old {
+                *word = new;
+            }
+        }
+        Some(new)
     }
 
     fn free(&self, bits: u32) -> Option<usize> {
@@ -124,12 +152,9 @@ impl State {
         self.generation += 1;
         self.next = 1;
         self.taken.fill(0);
-        for cpu in 0..MAX_CPUS {
-            let asid = self.running[cpu] as u16;
-            if asid != 0 {
-                self.take(usize::from(asid));
-                self.running[cpu] = self.generation << ASID_BITS | u64::from(asid);
-            }
+        self.carried = self.held;
+        for word in self.held.into_iter().flatten() {
+            self.take(usize::from(word as u16));
         }
         machine.tlbi_all();
         machine.dsb_ish();

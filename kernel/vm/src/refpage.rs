@@ -57,9 +57,8 @@ pub fn from_user<M: Machine>(
             AccessRefusal::Fault(kind) => VmError::of_access(kind).into(),
         });
     }
-    count(machine, &space.counters);
     let content = classify(machine, frame.address());
-    Ok(MemoryObject::reference(machine.clone(), space.account.clone(), frame, content)?)
+    Ok(reference(machine, &space.account, frame, content, &space.counters)?)
 }
 
 /// Makes a reference object of one byte.
@@ -80,9 +79,7 @@ pub fn pattern<M: Machine>(
     if machine.has_tags() {
         machine.clear_tags(frame.address());
     }
-    count(machine, counters);
-    let content = Content::Pattern(byte);
-    MemoryObject::reference(machine.clone(), account.clone(), frame, content)
+    reference(machine, account, frame, Content::Pattern(byte), counters)
 }
 
 /// Makes a reference object of zeros under one tag. With tag zero it is anonymous memory.
@@ -104,16 +101,24 @@ pub fn tagged<M: Machine>(
     } else {
         machine.zero_page(&frame);
     }
-    count(machine, counters);
-    let content = Content::Tagged(tag);
-    MemoryObject::reference(machine.clone(), account.clone(), frame, content)
+    reference(machine, account, frame, Content::Tagged(tag), counters)
 }
 
-fn count<M: Machine>(machine: &M, counters: &Counters) {
+/// Makes the object of an initialised frame and counts what was written to it, once nothing can
+/// fail any more.
+fn reference<M: Machine>(
+    machine: &M,
+    account: &M::Shared<Account>,
+    frame: UninitFrame,
+    content: Content,
+    counters: &Counters,
+) -> Result<MemoryObject<M>, VmError> {
+    let object = MemoryObject::reference(machine.clone(), account.clone(), frame, content)?;
     counters.add(Counter::CreateBytes, PAGE_SIZE);
     if machine.has_tags() {
         counters.add(Counter::CreateTagBytes, TAG_BYTES_PER_PAGE);
     }
+    Ok(object)
 }
 
 /// Reads `size` bytes once and writes them all over a frame.

@@ -18,7 +18,7 @@ use vellum_vm::tag::Tag;
 type Host = Rig<Single>;
 
 /// Everything that a refused operation must leave as it was.
-fn state(rig: &Host) -> impl PartialEq + std::fmt::Debug {
+fn state(rig: &Host) -> impl PartialEq + std::fmt::Debug + use<> {
     let leaves = rig.model.leaves(rig.space.root());
     let mappings: Vec<_> =
         (0..32).map(|page| rig.space.query(Page::containing(HERE + page * PAGE_SIZE))).collect();
@@ -57,8 +57,6 @@ fn exhaust(name: &str, operation_fn: impl Fn(&Host) -> Result<(), Refusal>) {
 fn an_operation_refused_for_want_of_memory_has_changed_nothing() {
     let middle = HERE + 3 * PAGE_SIZE;
     exhaust("map", |rig| {
-        let object = rig.space.query(Page::containing(HERE)).map(|_| rig.account.clone());
-        drop(object);
         let zero = rig.model.share(refpage::tagged(
             &rig.model,
             &rig.account,
@@ -197,8 +195,7 @@ fn a_limit_stops_mappings_and_faults_and_nothing_is_charged_for_them() {
     let zero = rig.tagged(0);
     for limit in 1..=5 {
         let poor = rig.model.share(Account::new(limit, u64::MAX / 2)).expect("a pool");
-        let space = AddressSpace::new(rig.model.clone(), poor.clone()).expect("a root");
-        let other = Host { model: rig.model.clone(), account: poor.clone(), space: space.into() };
+        let other = rig.beside(&poor);
         other.map(&zero, HERE, 8, RW);
         // A root, three tables and a frame.
         let outcome = other.space.handle_fault(Page::containing(HERE), WRITE);
@@ -209,8 +206,7 @@ fn a_limit_stops_mappings_and_faults_and_nothing_is_charged_for_them() {
         assert_eq!((poor.frames(), poor.kernel_bytes()), (0, 0));
     }
     let broke = rig.model.share(Account::new(10, 0)).expect("a pool");
-    let space = AddressSpace::new(rig.model.clone(), broke.clone()).expect("a root");
-    let other = Host { model: rig.model.clone(), account: broke, space: space.into() };
+    let other = rig.beside(&broke);
     let refused = other.try_map(&zero, HERE, 8, RW, MapFlags::FIXED);
     assert_eq!(refused, Err(Refusal::Error(VmError::LimitReached)));
     assert_eq!(rig.model.owners(&zero), 1);

@@ -10,7 +10,7 @@ use vellum_vm::addr::{PageRange, UserPointer};
 use vellum_vm::address_space::AddressSpace;
 use vellum_vm::error::Refusal;
 use vellum_vm::fault::Outcome;
-use vellum_vm::machine::{Asid, Pools};
+use vellum_vm::machine::Pools;
 use vellum_vm::object::MemoryObject;
 use vellum_vm::ops::{Change, MapRequest};
 use vellum_vm::refpage;
@@ -26,8 +26,18 @@ pub(crate) const HERE: u64 = 1 << 39;
 pub(crate) type Space<F> = AddressSpace<Model<F>>;
 pub(crate) type Object<F> = PooledShared<MemoryObject<Model<F>>>;
 
-/// The machine and the address space, which CPUs run under its number.
+/// Parks every CPU when it goes, so that what it ran may be dropped.
+struct Parking<F: Family>(Model<F>);
+
+impl<F: Family> Drop for Parking<F> {
+    fn drop(&mut self) {
+        self.0.park_all();
+    }
+}
+
+/// The machine and the address space, which every CPU runs.
 pub(crate) struct Rig<F: Family> {
+    parking: Option<Parking<F>>,
     pub(crate) model: Model<F>,
     pub(crate) account: PooledShared<Account>,
     pub(crate) space: Arc<Space<F>>,
@@ -46,7 +56,18 @@ impl<F: Family> Rig<F> {
             // Nobody else is there, so any identifier is free.
             model.cpu(cpu).activate(space.root(), space.asid());
         }
-        Rig { model, account, space: Arc::new(space) }
+        Rig { parking: Some(Parking(model.clone())), model, account, space: Arc::new(space) }
+    }
+
+    /// Returns another address space on the same machine, which no CPU runs.
+    pub(crate) fn beside(&self, account: &PooledShared<Account>) -> Rig<F> {
+        let space = Arc::new(new_space(&self.model, account));
+        Rig { account: account.clone(), ..self.with_space(space) }
+    }
+
+    /// Returns the same machine with another address space on it.
+    pub(crate) fn with_space(&self, space: Arc<Space<F>>) -> Rig<F> {
+        Rig { parking: None, model: self.model.clone(), account: self.account.clone(), space }
     }
 
     pub(crate) fn share(&self, object: MemoryObject<Model<F>>) -> Object<F> {
@@ -145,7 +166,7 @@ impl<F: Family> Rig<F> {
     /// Drops everything and checks that nothing is left. Objects were dropped before.
     pub(crate) fn finish(self, options: ModelOptions) {
         self.audit();
-        (0..options.cpus).for_each(|cpu| self.model.cpu(cpu).park());
+        drop(self.parking);
         let space = Arc::into_inner(self.space).expect("the last owner");
         drop(space);
         assert_eq!((self.account.frames(), self.account.kernel_bytes()), (0, 0));
@@ -185,9 +206,6 @@ pub(crate) fn user<F: Family, T>(
     }
     panic!("an access that faults for ever");
 }
-
-/// The identifier of address spaces that no allocator gave one.
-pub(crate) const NO_ASID: Asid = Asid(0);
 
 /// Reads as the fault handler names it.
 pub(crate) const READ: FaultAccess = FaultAccess::Read;

@@ -1,9 +1,7 @@
 //! The tree of mappings against an ordered map.
 
-use crate::random::setting;
-use proptest::collection::vec;
+use crate::explore::explore;
 use proptest::prelude::{Strategy, prop_oneof};
-use proptest::test_runner::{Config, RngSeed, TestRunner};
 use std::collections::BTreeMap;
 use vellum_abi::{Policy, Protection};
 use vellum_model::{Model, ModelOptions, PooledShared, Single};
@@ -118,10 +116,7 @@ fn op() -> impl Strategy<Value = Op> {
 
 #[test]
 fn the_tree_answers_as_an_ordered_map_does() {
-    let seed = RngSeed::Fixed(setting("VELLUM_MODEL_SEED", 1));
-    let config =
-        Config { cases: 100, rng_seed: seed, failure_persistence: None, ..Config::default() };
-    let result = TestRunner::new(config).run(&vec(op(), 1..300), |sequence| {
+    explore(100, 300, op(), |sequence| {
         let (mut tree, mut flat) = (Tree::new(), BTreeMap::new());
         for op in sequence {
             match op {
@@ -145,9 +140,7 @@ fn the_tree_answers_as_an_ordered_map_does() {
                 Op::Ask(page, pages) => compare(&tree, &flat, page, pages),
             }
         }
-        Ok(())
     });
-    result.unwrap_or_else(|error| panic!("{error}"));
 }
 
 #[test]
