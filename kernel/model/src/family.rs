@@ -11,6 +11,8 @@ pub trait Family: Send + Sync + 'static {
     fn step();
     /// Comes whenever a lock cannot be taken yet.
     fn wait();
+    /// Comes when the calling thread has read that another CPU is about to publish a descriptor.
+    fn busy() {}
     /// Tells that the calling thread has taken a lock.
     fn locked() {}
     /// Tells that the calling thread has released a lock.

@@ -254,7 +254,11 @@ impl<F: Family> Machine for Model<F> {
     }
 
     fn read(&self, slot: Slot) -> Descriptor {
-        Descriptor::from_word(self.act().load(F::cpu(), slot))
+        let descriptor = Descriptor::from_word(self.act().load(F::cpu(), slot));
+        if descriptor == Descriptor::BUSY {
+            F::busy();
+        }
+        descriptor
     }
 
     fn write(&self, slot: Slot, descriptor: Descriptor) {

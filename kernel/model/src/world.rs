@@ -86,7 +86,8 @@ impl World {
     }
 
     fn claim(&mut self, address: FrameAddress, role: Role) -> &mut Frame {
-        let claimed = self.frames.live(address).map(|frame| std::mem::replace(&mut frame.role, role));
+        let claimed =
+            self.frames.live(address).map(|frame| std::mem::replace(&mut frame.role, role));
         match claimed {
             Some(held) if held == role || held == Role::Fresh => {}
             Some(_) => self.violate(Violation::TableAndContents(address)),

@@ -14,7 +14,7 @@ use crate::counters::Counter;
 use crate::decide::{Action, Leaf, decide};
 use crate::error::VmError;
 use crate::fill::Fill;
-use crate::flush::break_leaf;
+use crate::flush::{break_leaf, flush_pages};
 use crate::frame::{self, OwnedFrame};
 use crate::machine::Machine;
 use crate::mapping::Mapping;
@@ -107,7 +107,7 @@ impl<M: Machine> AddressSpace<M> {
                 drop(state);
                 return self.grow(slot, generation).map_err(death);
             }
-            Action::Upgrade => return Ok(self.upgrade(mapping, slot, seen)),
+            Action::Upgrade => return Ok(self.upgrade(mapping, page, slot, seen)),
             Action::ReadShare | Action::MapObject => {
                 if let Some(leaf) = shared_leaf(mapping, page) {
                     return Ok(self.publish_shared(slot, leaf));
@@ -150,14 +150,15 @@ impl<M: Machine> AddressSpace<M> {
     }
 
     /// Gives a leaf the permissions of its mapping; frame and attribute stay, so one store does.
+    /// The old permissions may stay cached, and the access would fault for ever: they are flushed.
     #[cold]
-    fn upgrade(&self, mapping: &Mapping<M>, slot: Slot, seen: Descriptor) -> Attempt {
+    fn upgrade(&self, mapping: &Mapping<M>, page: Page, slot: Slot, seen: Descriptor) -> Attempt {
         let leaf = seen.with_protection(mapping.protection);
         debug_assert!(seen.may_become(leaf), "a change that needs break-before-make");
         if self.machine.exchange(slot, seen, leaf).is_err() {
             return Attempt::Again;
         }
-        self.machine.dsb_ishst();
+        flush_pages(self, core::iter::once(page));
         self.counters.add(Counter::Upgrade, 1);
         Attempt::Done
     }

@@ -39,11 +39,12 @@ pub fn break_leaf<M: Machine>(
     Some(Broken(slot))
 }
 
-/// Removes the leaves of pages from every TLB. Their descriptors were made invalid before.
+/// Removes the leaves of pages from every TLB. Their descriptors were made invalid, or given more
+/// permissions, before.
 #[inline]
 pub fn flush_pages<M: Machine>(space: &AddressSpace<M>, pages: impl Iterator<Item = Page>) {
     let machine = &space.machine;
-    // Orders the invalid descriptors before the TLBI: no walk after it can find an old leaf. The
+    // Orders the new descriptors before the TLBI: no walk after it can find an old leaf. The
     // identifier is read behind it, so that a CPU that takes a new one later walks later too.
     machine.dsb_ishst();
     let asid = space.asid();

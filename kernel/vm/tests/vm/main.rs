@@ -14,6 +14,7 @@ mod flat;
 mod harness;
 mod ops;
 mod perform;
+mod races;
 mod random;
 mod rows;
 mod support;

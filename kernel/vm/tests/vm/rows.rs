@@ -3,10 +3,11 @@
 use crate::support::{HERE, RW, RWT, Rig, range};
 use vellum_abi::{ExitKind, MapFlags, PAGE_SIZE, Protection};
 use vellum_model::{ModelOptions, Single};
-use vellum_vm::addr::UserPointer;
+use vellum_vm::addr::{Page, UserPointer};
 use vellum_vm::error::{Refusal, VmError};
 use vellum_vm::machine::{Machine, Pools};
 use vellum_vm::ops::AccessRefusal;
+use vellum_vm::page_table::{Walk, find};
 use vellum_vm::refpage;
 
 type Host = Rig<Single>;
@@ -144,7 +145,7 @@ fn row_27_leaves_of_a_reference_page_free_nothing_when_they_go() {
     let before = rig.model.free_frames();
     rig.map(&object, HERE, 10_000, RW);
     rig.map(&object, page(20_000), 1, RW);
-    (0..10_000).for_each(|number| drop(rig.load(0, page(number))));
+    (0..10_000).for_each(|number| assert_eq!(rig.load(0, page(number)), Ok(3)));
     rig.decommit(HERE, 10_000);
     assert_eq!(rig.load(1, page(9_999)), Ok(3));
     rig.unmap(HERE, 10_000);
@@ -296,7 +297,7 @@ fn a_write_only_mapping_is_read_and_written() {
         (rig.load(0, HERE), rig.store(0, HERE, 1), rig.load(0, HERE)),
         (Ok(4), Ok(()), Ok(1))
     );
-    let info = rig.space.query(vellum_vm::addr::Page::containing(HERE)).expect("mapped");
+    let info = rig.space.query(Page::containing(HERE)).expect("mapped");
     assert_eq!(info.protection, RW.bits());
 }
 
@@ -323,4 +324,26 @@ fn code_that_was_written_is_fetched_as_it_was_written() {
     let pointer = UserPointer::new(HERE);
     let fetched = crate::support::user(&rig.space, || rig.model.cpu(1).execute(pointer));
     assert_eq!(fetched, Ok((0x5f, true)));
+}
+
+#[test]
+fn a_store_that_upgrades_its_leaf_is_not_stopped_by_the_old_translation() {
+    // What a clone of an address space will leave behind: one's own frame, read-only.
+    let rig = Host::new();
+    rig.map(&rig.tagged(0), HERE, 1, RW);
+    rig.store(0, HERE, 1).expect("a frame");
+    let target = Page::containing(HERE);
+    let Walk::Leaf(slot) = find(&rig.model, rig.space.root(), target) else {
+        panic!("the page was touched");
+    };
+    let leaf = rig.model.read(slot);
+    rig.model.write(slot, leaf.with_protection(Protection::READ));
+    rig.model.dsb_ishst();
+    rig.model.tlbi_leaf(rig.space.asid(), target);
+    rig.model.dsb_ish();
+    assert_eq!(rig.load(1, HERE), Ok(1));
+    assert_eq!(rig.store(1, HERE, 2), Ok(()));
+    let stat = rig.stat();
+    assert_eq!((stat.faults_write_upgrade, stat.faults_spurious), (1, 0));
+    assert_eq!((stat.private_frames, rig.model.read(slot)), (1, leaf));
 }
