@@ -32,17 +32,23 @@
 //!   test that needs a victim looks at its arguments first); both return its
 //!   [`ExitReport`](vellum_abi::ExitReport).
 //! * `main` may return `Result<(), Error>`: an error is printed and makes the status 1.
+//! * [`samples`] makes an object of each kind; [`wrong_byte`] and [`wrong_tag`] find what a page
+//!   should not show.
 //! * [`Mapping`](crate::Mapping) is memory to poke at; tags are reached through it too.
 //! * [`crate::raw::call`] makes a call from any numbers, for bad input; [`refusal`] reads its answer.
 
 mod change;
 mod checks;
 mod child;
+mod contents;
 mod warm;
 
 pub use change::{Change, measure, measure_value, stat};
 pub use checks::{report, require, require_tags, skip};
 pub use child::{exited_with, load_self, run, run_self};
+pub use contents::{
+    Sample, attributes, mixed, mixed_tag, reference, samples, write_bytes, wrong_byte, wrong_tag,
+};
 pub use warm::warm;
 
 pub(crate) use checks::{begin, verdict};

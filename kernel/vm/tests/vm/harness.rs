@@ -217,7 +217,8 @@ impl Harness {
         // Walking all tables takes long: only if a descriptor was stored, or once in a while.
         self.checks += 1;
         let stores = self.model.acts().stores;
-        if std::mem::replace(&mut self.audited, stores) != stores || self.checks % 16 == 0 {
+        if std::mem::replace(&mut self.audited, stores) != stores || self.checks.is_multiple_of(16)
+        {
             self.audit();
         }
         for index in 0..SPACES {

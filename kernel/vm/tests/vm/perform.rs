@@ -199,6 +199,18 @@ impl Harness {
         let wanted = self.wanted(self.running[cpu], pointer, access);
         note(FaultAccess::from(access), wanted.name());
         assert_eq!(end, wanted, "{access:?} at {:x}", pointer.tagged());
+        if let (Access::Execute, End::Value(_)) = (access, end) {
+            self.check_fetch(cpu, pointer);
+        }
+    }
+
+    /// Checks that fetch sees what was written, but for an object that others may be writing.
+    fn check_fetch(&self, cpu: usize, pointer: UserPointer) {
+        let number = Page::containing(pointer.untagged()).number();
+        let page = &self.flat.spaces[self.running[cpu]].pages[&number];
+        let fetched = self.model.cpu(cpu).execute(pointer);
+        let synchronised = fetched.is_ok_and(|(_, synchronised)| synchronised);
+        assert!(synchronised || self.flat.objects[&page.object].is_memory());
     }
 
     fn wanted(&mut self, space: usize, pointer: UserPointer, access: Access) -> End {

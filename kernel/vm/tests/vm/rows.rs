@@ -26,7 +26,7 @@ fn row_05_content_is_aligned_by_its_untagged_address() {
     rig.map(&rig.tagged(0), HERE, 1, RW);
     let make = |address| refpage::from_user(&rig.space, UserPointer::new(address), 16);
     assert_eq!(make(HERE + 8).err(), Some(Refusal::Error(VmError::Misaligned)));
-    assert!(make(HERE + 16 | 7 << 56).is_ok());
+    assert!(make((HERE + 16) | (7 << 56)).is_ok());
 }
 
 #[test]

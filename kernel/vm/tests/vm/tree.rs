@@ -80,7 +80,7 @@ fn compare(tree: &Tree, flat: &BTreeMap<u64, u64>, page: u64, pages: u64) {
     let pair = |(start, end): (&u64, &u64)| (*start, *end);
     let covering = flat.range(..=page).next_back().map(pair).filter(|(_, end)| *end > page);
     let above = covering.or_else(|| flat.range(page..).next().map(pair));
-    let below = flat.iter().map(pair).filter(|(_, end)| *end <= page).next_back();
+    let below = flat.iter().map(pair).rfind(|(_, end)| *end <= page);
     assert_eq!(bounds(mappings.find(here)), covering);
     assert_eq!(bounds(mappings.at_or_above(here)), above);
     assert_eq!(bounds(mappings.below(here)), below);

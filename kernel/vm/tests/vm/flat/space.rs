@@ -303,6 +303,7 @@ impl FlatSpace {
         let run = self.runs(flat).into_iter().find(|run| run.end > number)?;
         let first = &self.pages[&run.start];
         let writes = first.protection.contains(Protection::WRITE);
+        let implied = if writes { Protection::READ } else { Protection::NONE };
         let shared = first.sharing == Sharing::Shared;
         let (kind, detail) = flat.objects[&first.object].described();
         let page = match self.pages[&number.max(run.start)].state {
@@ -314,9 +315,10 @@ impl FlatSpace {
         Some(MappingInfo {
             start: run.start * PAGE_SIZE,
             length: (run.end - run.start) * PAGE_SIZE,
-            protection: first.protection.bits() | u64::from(writes) * Protection::READ.bits(),
-            flags: u64::from(shared) * MapFlags::SHARED.bits()
-                | u64::from(first.sealed) * MapFlags::SEALED.bits(),
+            protection: (first.protection | implied).bits(),
+            flags: (if shared { MapFlags::SHARED } else { MapFlags::NONE }
+                | if first.sealed { MapFlags::SEALED } else { MapFlags::NONE })
+            .bits(),
             policy: 0,
             offset: first.index * PAGE_SIZE,
             kind,

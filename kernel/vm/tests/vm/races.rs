@@ -1,0 +1,363 @@
+//! Several virtual CPUs at once: every act of the machine and every access of a program is a point
+//! where another CPU may go on, and an explorer picks who.
+//!
+//! `VELLUM_MODEL_SCHEDULES` sets how many schedules of each race are tried. A failure prints the
+//! schedule, which `shuttle::replay` runs again.
+
+use crate::explore::setting;
+use crate::support::{HERE, RW, RWT, Rig, Space, range, user};
+use shuttle::scheduler::{PctScheduler, RandomScheduler};
+use shuttle::{Config, FailurePersistence, Runner, thread};
+use std::cell::Cell;
+use std::sync::Arc;
+use vellum_abi::{ExitKind, MapFlags, PAGE_SIZE, Protection};
+use vellum_model::{Family, Model, ModelOptions};
+use vellum_vm::addr::UserPointer;
+use vellum_vm::asid::AsidAllocator;
+use vellum_vm::error::Refusal;
+use vellum_vm::machine::Machine;
+use vellum_vm::ops::{AccessRefusal, Change};
+use vellum_vm::refpage;
+
+/// Virtual CPUs that an explorer interleaves, one a thread.
+pub(crate) struct Explored;
+
+shuttle::thread_local! {
+    static CPU: Cell<usize> = Cell::new(0);
+}
+
+impl Family for Explored {
+    fn cpu() -> usize {
+        CPU.with(Cell::get)
+    }
+
+    fn step() {
+        thread::sleep(std::time::Duration::ZERO);
+    }
+
+    fn wait() {
+        thread::yield_now();
+    }
+
+    fn busy() {
+        thread::yield_now();
+    }
+}
+
+type Race = Rig<Explored>;
+
+fn options() -> ModelOptions {
+    ModelOptions { frames: 64, fixed_frames: 0, cpus: 4, tags: true }
+}
+
+fn config() -> Config {
+    let mut config = Config::new();
+    config.stack_size = 1 << 18;
+    config.failure_persistence = FailurePersistence::Print;
+    config
+}
+
+/// Runs a race under random schedules and under schedules with few, far-reaching preemptions.
+fn explore(race_fn: fn()) {
+    let (count, seed) = (setting("VELLUM_MODEL_SCHEDULES", 400), setting("VELLUM_MODEL_SEED", 1));
+    let random = RandomScheduler::new_from_seed(seed, count as usize);
+    Runner::new(random, config()).run(race_fn);
+    let few = PctScheduler::new_from_seed(seed, 3, count as usize);
+    Runner::new(few, config()).run(race_fn);
+}
+
+/// Runs each closure as a CPU of its number plus one, and waits for all.
+fn on_cpus(bodies: Vec<Box<dyn FnOnce(usize) + Send>>) {
+    let threads: Vec<_> = bodies
+        .into_iter()
+        .enumerate()
+        .map(|(index, body)| {
+            thread::spawn(move || {
+                CPU.with(|cpu| cpu.set(index + 1));
+                body(index + 1);
+            })
+        })
+        .collect();
+    threads.into_iter().for_each(|thread| thread.join().expect("a CPU that did not panic"));
+}
+
+fn cpu(
+    rig: &Arc<Race>,
+    body_fn: impl FnOnce(&Race, usize) + Send + 'static,
+) -> Box<dyn FnOnce(usize) + Send> {
+    let rig = rig.clone();
+    Box::new(move |cpu| body_fn(&rig, cpu))
+}
+
+/// Begins a change as often as it is refused because of another, and completes it.
+fn change(
+    rig: &Race,
+    begin_fn: impl Fn(&Space<Explored>) -> Result<Change<Model<Explored>>, Refusal>,
+) -> Result<(), Refusal> {
+    loop {
+        match begin_fn(&rig.space) {
+            Ok(change) => {
+                rig.complete(Ok(change));
+                return Ok(());
+            }
+            Err(Refusal::Changing) => Explored::wait(),
+            Err(refusal) => return Err(refusal),
+        }
+    }
+}
+
+fn finish(rig: Arc<Race>) {
+    Arc::into_inner(rig).expect("the last owner").finish(options());
+}
+
+#[test]
+fn row_30_two_cpus_store_to_one_untouched_page() {
+    explore(|| {
+        let rig = Arc::new(Race::with(options()));
+        rig.map(&rig.pattern(7), HERE, 1, RW);
+        let store = |rig: &Race, cpu: usize| {
+            rig.store(cpu, HERE + cpu as u64, cpu as u8).expect("a frame");
+        };
+        on_cpus(vec![cpu(&rig, store), cpu(&rig, store), cpu(&rig, store)]);
+        let stat = rig.stat();
+        assert_eq!((stat.private_frames, stat.faults_write_fresh), (1, 1));
+        assert_eq!(stat.bytes_filled, PAGE_SIZE, "only what was published counts");
+        let bytes = [0, 1, 2, 3, 4].map(|offset| rig.load(0, HERE + offset));
+        assert_eq!(bytes, [7, 1, 2, 3, 7].map(Ok));
+        finish(rig);
+    });
+}
+
+#[test]
+fn row_30_a_cpu_that_meets_a_broken_leaf_waits_for_the_new_one() {
+    explore(|| {
+        let rig = Arc::new(Race::with(options()));
+        rig.map(&rig.pattern(7), HERE, 1, RW);
+        rig.load(0, HERE).expect("mapped");
+        let store = |rig: &Race, cpu: usize| {
+            rig.store(cpu, HERE + cpu as u64, cpu as u8).expect("a frame");
+        };
+        let load = |rig: &Race, cpu: usize| {
+            assert_eq!(rig.load(cpu, HERE + 9), Ok(7));
+            let seen = rig.load(cpu, HERE + 1).expect("mapped");
+            assert!(seen == 7 || seen == 1);
+        };
+        on_cpus(vec![cpu(&rig, store), cpu(&rig, store), cpu(&rig, load)]);
+        let stat = rig.stat();
+        assert_eq!((stat.private_frames, stat.faults_write_cow), (1, 1));
+        assert_eq!((stat.faults_read_map, stat.faults_write_fresh), (1, 0));
+        let bytes = [0, 1, 2, 3].map(|offset| rig.load(0, HERE + offset));
+        assert_eq!(bytes, [7, 1, 2, 7].map(Ok));
+        finish(rig);
+    });
+}
+
+#[test]
+fn row_44_a_page_appears_with_all_its_bytes_and_tags() {
+    explore(|| {
+        let rig = Arc::new(Race::with(options()));
+        rig.map(&rig.tagged(0), HERE, 1, RWT);
+        rig.space.write_page(HERE, &[9; 4096]).expect("a frame");
+        rig.store_tag(0, HERE + 4080, 5).expect("a frame");
+        let made = refpage::from_user(&rig.space, UserPointer::new(HERE), PAGE_SIZE);
+        rig.map(&rig.share(made.expect("readable")), HERE, 1, RWT);
+        let store = |rig: &Race, cpu: usize| {
+            rig.store(cpu, HERE, 1).expect("a frame");
+        };
+        let load = |rig: &Race, cpu: usize| {
+            for _ in 0..3 {
+                assert_eq!(rig.load(cpu, (HERE + 4080) | (5 << 56)), Ok(9));
+            }
+        };
+        on_cpus(vec![cpu(&rig, store), cpu(&rig, load)]);
+        assert_eq!((rig.load(0, HERE), rig.load(0, HERE + 1)), (Ok(1), Ok(9)));
+        finish(rig);
+    });
+}
+
+#[test]
+fn a_load_on_another_cpu_faults_once_unmap_is_complete() {
+    explore(|| {
+        let rig = Arc::new(Race::with(options()));
+        rig.map(&rig.tagged(0), HERE, 2, RW);
+        rig.store(0, HERE, 1).expect("a frame");
+        let unmap = |rig: &Race, cpu: usize| {
+            change(rig, |space| space.unmap(range(HERE, 2))).expect("mapped");
+            assert_eq!(rig.load(cpu, HERE), Err(ExitKind::NotMapped));
+            let other = rig.model.cpu(3 - cpu).load(UserPointer::new(HERE));
+            assert!(other.is_err(), "no CPU may still load");
+        };
+        let load = |rig: &Race, cpu: usize| {
+            for page in [0, 1, 0] {
+                let loaded = rig.load(cpu, HERE + page * PAGE_SIZE);
+                let value = Ok(1 - page as u8);
+                assert!(loaded == value || loaded == Err(ExitKind::NotMapped), "{loaded:?}");
+            }
+        };
+        on_cpus(vec![cpu(&rig, unmap), cpu(&rig, load)]);
+        assert_eq!((rig.stat().private_frames, rig.stat().pt_frames), (0, 1));
+        finish(rig);
+    });
+}
+
+#[test]
+fn a_store_never_comes_after_protect_has_taken_it_away() {
+    explore(|| {
+        let rig = Arc::new(Race::with(options()));
+        rig.map(&rig.pattern(7), HERE, 1, RW);
+        let protect = |rig: &Race, cpu: usize| {
+            change(rig, |space| space.protect(range(HERE, 1), Protection::READ)).expect("mapped");
+            let before = rig.load(cpu, HERE);
+            Explored::step();
+            assert_eq!(rig.load(cpu, HERE), before, "nobody may store any more");
+        };
+        let store = |rig: &Race, cpu: usize| {
+            for byte in 1..4 {
+                let stored = rig.store(cpu, HERE, byte);
+                assert!(stored.is_ok() || stored == Err(ExitKind::AccessDenied));
+            }
+        };
+        on_cpus(vec![cpu(&rig, protect), cpu(&rig, store)]);
+        assert_eq!(rig.store(0, HERE, 1), Err(ExitKind::AccessDenied));
+        finish(rig);
+    });
+}
+
+#[test]
+fn stores_and_decommit_leave_every_page_either_stored_or_clean() {
+    explore(|| {
+        let rig = Arc::new(Race::with(options()));
+        rig.map(&rig.pattern(7), HERE, 2, RW);
+        let decommit = |rig: &Race, _| {
+            for _ in 0..2 {
+                change(rig, |space| space.decommit(range(HERE, 2))).expect("mapped");
+            }
+        };
+        let store = |rig: &Race, cpu: usize| {
+            for page in 0..2 {
+                rig.store(cpu, HERE + page * PAGE_SIZE + cpu as u64, 1).expect("a frame");
+            }
+        };
+        on_cpus(vec![cpu(&rig, decommit), cpu(&rig, store), cpu(&rig, store)]);
+        for page in 0..2 {
+            let base = HERE + page * PAGE_SIZE;
+            let bytes = [0, 2, 3, 4].map(|offset| rig.load(0, base + offset).expect("mapped"));
+            assert_eq!((bytes[0], bytes[3]), (7, 7));
+            assert!(bytes[1..3].iter().all(|byte| [1, 7].contains(byte)));
+        }
+        finish(rig);
+    });
+}
+
+#[test]
+fn the_kernel_never_writes_a_reference_page_while_its_private_copy_comes_and_goes() {
+    explore(|| {
+        let rig = Arc::new(Race::with(options()));
+        let object = rig.pattern(7);
+        rig.map(&object, HERE, 1, RW);
+        rig.map(&object, HERE + 8 * PAGE_SIZE, 1, Protection::READ);
+        let write = |rig: &Race, _| {
+            for address in [HERE, HERE + 8 * PAGE_SIZE, HERE] {
+                match rig.space.write_page(address, &[1]) {
+                    Ok(_) | Err(AccessRefusal::Changing) => {}
+                    Err(refusal) => assert_ne!(address, HERE, "{refusal:?}"),
+                }
+            }
+        };
+        let decommit = |rig: &Race, _| {
+            change(rig, |space| space.decommit(range(HERE, 1))).expect("mapped");
+        };
+        on_cpus(vec![cpu(&rig, write), cpu(&rig, decommit)]);
+        assert_eq!(rig.load(0, HERE + 8 * PAGE_SIZE), Ok(7));
+        drop(object);
+        finish(rig);
+    });
+}
+
+#[test]
+fn two_cpus_that_commit_one_page_of_a_memory_object_share_it() {
+    explore(|| {
+        let rig = Arc::new(Race::with(options()));
+        let object = rig.memory(600);
+        let shared = MapFlags::FIXED | MapFlags::SHARED;
+        rig.try_map(&object, HERE, 600, RWT, shared).expect("room");
+        rig.map(&object, HERE + (1 << 30), 600, RW);
+        let page = HERE + 520 * PAGE_SIZE;
+        let store = move |rig: &Race, cpu: usize| {
+            rig.store(cpu, page + cpu as u64, cpu as u8).expect("a frame");
+            rig.store_tag(cpu, page + 16 * cpu as u64, cpu as u64).expect("a frame");
+        };
+        let private = move |rig: &Race, cpu: usize| {
+            rig.store(cpu, page + (1 << 30), 9).expect("a frame");
+        };
+        on_cpus(vec![cpu(&rig, store), cpu(&rig, store), cpu(&rig, private)]);
+        let bytes = [0, 1, 2].map(|offset| rig.load(0, page + offset));
+        assert_eq!(bytes, [Ok(0), Ok(1), Ok(2)]);
+        let tags = [0, 16, 32].map(|offset| rig.load_tag(0, page + offset));
+        assert_eq!(tags, [Ok(0), Ok(1), Ok(2)], "no tag was cleared behind its store");
+        assert_eq!((object.info(0).frames, rig.stat().private_frames), (1, 1));
+        drop(object);
+        finish(rig);
+    });
+}
+
+#[test]
+fn faults_and_changes_of_neighbouring_pages_do_not_disturb_each_other() {
+    explore(|| {
+        let rig = Arc::new(Race::with(options()));
+        let object = rig.pattern(7);
+        rig.map(&object, HERE, 8, RW);
+        rig.store(0, HERE, 3).expect("a frame");
+        let replace = |rig: &Race, _| {
+            change(rig, |space| space.unmap(range(HERE, 4))).expect("mapped");
+            let other = rig.tagged(0);
+            rig.map(&other, HERE, 4, RW);
+        };
+        let touch = |rig: &Race, cpu: usize| {
+            rig.store(cpu, HERE + 5 * PAGE_SIZE, 1).expect("a frame");
+            let seen = rig.load(cpu, HERE);
+            assert!([Ok(3), Ok(0), Err(ExitKind::NotMapped)].contains(&seen), "{seen:?}");
+            assert_eq!(rig.load(cpu, HERE + 6 * PAGE_SIZE), Ok(7));
+        };
+        on_cpus(vec![cpu(&rig, replace), cpu(&rig, touch)]);
+        assert_eq!((rig.load(0, HERE), rig.load(0, HERE + 5 * PAGE_SIZE)), (Ok(0), Ok(1)));
+        drop(object);
+        finish(rig);
+    });
+}
+
+#[test]
+fn identifiers_change_hands_while_pages_are_unmapped() {
+    explore(|| {
+        let rig = Arc::new(Race::with(options()));
+        let spaces: Arc<Vec<_>> = Arc::new((0..3).map(|_| rig.beside(&rig.account)).collect());
+        let asids = Arc::new(AsidAllocator::<Model<Explored>>::new());
+        let object = rig.pattern(7);
+        spaces.iter().for_each(|other| other.map(&object, HERE, 2, RW));
+        rig.model.park_all();
+        let body = |first: usize| {
+            let (spaces, asids) = (spaces.clone(), asids.clone());
+            cpu(&rig, move |rig: &Race, cpu: usize| {
+                for turn in 0..4 {
+                    let other = &spaces[(first + turn) % 3];
+                    let asid = asids.activate(&rig.model, cpu, other.space.asid_slot(), 3);
+                    rig.model.cpu(cpu).speculate(vellum_vm::addr::Page::containing(HERE));
+                    rig.model.cpu(cpu).activate(other.space.root(), asid);
+                    rig.model.cpu(cpu).speculate(vellum_vm::addr::Page::containing(HERE));
+                    let pointer = UserPointer::new(HERE);
+                    let stored = user(&other.space, || rig.model.cpu(cpu).store(pointer, 1));
+                    stored.expect("a frame");
+                    change(other, |space| space.decommit(range(HERE, 1))).expect("mapped");
+                }
+                asids.deactivate(cpu);
+                rig.model.cpu(cpu).park();
+            })
+        };
+        on_cpus(vec![body(0), body(1)]);
+        let roots: Vec<_> = spaces.iter().map(|other| other.space.root()).collect();
+        rig.model.audit(&roots);
+        drop((spaces, object));
+        assert!(rig.model.has_tags());
+        finish(rig);
+    });
+}
