@@ -52,7 +52,7 @@ pub fn image_bytes() -> u64 {
 }
 
 /// Ends the machine because it cannot boot.
-fn fail(text: &str) -> ! {
+pub fn fail(text: &str) -> ! {
     println!("vellum: boot: {text}");
     exit(EXIT_BOOT)
 }

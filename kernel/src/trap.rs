@@ -8,9 +8,10 @@ use crate::arch::tlb;
 use crate::percpu;
 use crate::platform::interrupts;
 use crate::process::scheduler::{self, Leave, leave};
-use crate::process::{Life, Outcome, Process};
+use crate::process::{Outcome, Process};
 use crate::syscall;
 use vellum_abi::{ExitKind, ExitReport};
+use vellum_vm::addr::UserPointer;
 use vellum_vm::counters::Counter;
 use vellum_vm::fault;
 use vellum_vm::syndrome::{self, Abort, AbortKind};
@@ -43,7 +44,7 @@ pub extern "C" fn exception(context: &mut Context, esr: u64, far: u64) -> Leave 
     let report = ExitReport {
         kind: syndrome::death(esr) as u64,
         status: esr,
-        address: syndrome::abort(esr, far).pointer.untagged(),
+        address: if syndrome::has_address(esr) { UserPointer::new(far).untagged() } else { 0 },
         pc: context.pc(),
         ..ExitReport::default()
     };
@@ -70,7 +71,6 @@ pub fn serve_interrupts() {
 /// Deals with an abort that is no matter of mappings.
 #[cold]
 fn unmapped_cause(process: &Process, context: &Context, esr: u64, abort: &Abort) -> Outcome {
-    debug_assert!(process.life() == Life::Alive, "a dying process ran user code");
     let kind = match abort.kind {
         AbortKind::TlbConflict => {
             // The architecture leaves only the invalidation of the address space: do it, go on.

@@ -16,6 +16,7 @@ use vellum_vm::counters::SystemCounters;
 use vellum_vm::frame::UninitFrame;
 use vellum_vm::machine::{Asid, Machine, PoolExhausted, Pools};
 use vellum_vm::page_table::{Descriptor, Slot};
+use vellum_vm::remains::Remains;
 use vellum_vm::tag::{GRANULES_PER_PAGE, Tag};
 
 /// What a model machine is made of.
@@ -374,6 +375,10 @@ impl<F: Family> Machine for Model<F> {
 
     fn sync_executable(&self, frame: FrameAddress) {
         self.act().contents(frame).unsynced = false;
+    }
+
+    fn bury(&self, mut remains: Self::Owned<Remains<Self>>) {
+        while !remains.step() {}
     }
 
     fn system(&self) -> &SystemCounters {

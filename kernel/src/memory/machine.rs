@@ -6,6 +6,7 @@
 use crate::arch::sysreg::ISR_EL1;
 use crate::arch::{cache, cpu, mte, page_fill, tlb};
 use crate::memory::frames;
+use crate::memory::graves;
 use crate::memory::layout::{direct, frame_pointer};
 use crate::memory::pools::{PoolArc, PoolBox};
 use aarch64_cpu::registers::Readable;
@@ -16,6 +17,7 @@ use vellum_vm::counters::SystemCounters;
 use vellum_vm::frame::UninitFrame;
 use vellum_vm::machine::{Asid, Machine, PoolExhausted, Pools};
 use vellum_vm::page_table::{Descriptor, Slot};
+use vellum_vm::remains::Remains;
 use vellum_vm::tag::Tag;
 
 static SYSTEM: SystemCounters = SystemCounters::new();
@@ -210,6 +212,10 @@ impl Machine for Hardware {
     }
 
     #[inline]
+    fn bury(&self, remains: PoolBox<Remains<Hardware>>) {
+        graves::bury(remains);
+    }
+
     fn system(&self) -> &SystemCounters {
         &SYSTEM
     }

@@ -6,6 +6,7 @@
 pub mod archive;
 mod blocks;
 pub mod frames;
+pub mod graves;
 pub mod heap;
 pub mod layout;
 pub mod machine;

@@ -51,12 +51,13 @@ impl FreeRanges {
 
     /// Takes `length` bytes, whole pages, out of the lowest range that has them.
     ///
-    /// # Panics
-    /// If there is none: the least RAM that boots is enough for all that boot takes.
+    /// Ends the machine if there is none: the archive leaves too little for boot.
     pub fn take(&mut self, length: u64) -> u64 {
         let length = length.next_multiple_of(PAGE_SIZE);
         let fits = |(start, end): &(u64, u64)| end - start >= length;
-        let (start, _) = self.iter().find(fits).expect("out of memory at boot");
+        let Some((start, _)) = self.iter().find(fits) else {
+            crate::boot::fail("the archive leaves too little memory")
+        };
         self.reserve(start, length);
         start
     }

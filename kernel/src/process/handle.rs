@@ -18,6 +18,8 @@ const FAN_OUT: usize = 64;
 const DIRECTORIES: usize = 32;
 /// The most handles that a process may have.
 pub const MAX_HANDLES: u32 = (DIRECTORIES * FAN_OUT * FAN_OUT) as u32;
+/// Slots that [`HandleTable::remove_from`] looks at.
+const SCAN: u32 = 256;
 /// No slot.
 const NONE: u32 = u32::MAX;
 
@@ -113,11 +115,18 @@ impl HandleTable {
         self.clear_slot(handle.index()).ok_or(Error::BadHandle)
     }
 
-    /// Closes the first handle at or above an index. Returns where to go on, and what it named.
-    pub fn remove_from(&mut self, index: u32) -> Option<(u32, Object)> {
+    /// Closes the first handle at or above an index, looking at a bounded number of slots. Returns
+    /// where to go on, and what a handle named; `None` at the end of the table.
+    pub fn remove_from(&mut self, index: u32) -> Option<(u32, Option<Object>)> {
+        if index >= self.length {
+            return None;
+        }
+        let end = self.length.min(index + SCAN);
         let used = |index: &u32| self.slot(*index).is_some_and(|slot| slot.object.is_some());
-        let index = (index..self.length).find(used)?;
-        self.clear_slot(index).map(|object| (index + 1, object))
+        Some(match (index..end).find(used) {
+            Some(index) => (index + 1, self.clear_slot(index)),
+            None => (end, None),
+        })
     }
 
     /// Gives the chunks back. Every handle is closed.

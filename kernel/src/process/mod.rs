@@ -24,6 +24,8 @@ pub use thread::Thread;
 use crate::memory::pools::PoolArc;
 use vellum_abi::ExitReport;
 
+pub use end::orphan;
+
 /// Returns the operation that takes a process down whose life is `Ending`.
 pub fn end_operation(process: PoolArc<Process>) -> Operation {
     Operation::End(end::End::new(process))
@@ -42,13 +44,18 @@ impl Wait {
     /// Lets a thread wait, or makes it ready if what it waits for is there.
     pub fn begin(self, thread: &PoolArc<Thread>) {
         *thread.waiting.lock() = Some(self.clone());
+        // Checked under the queue's lock, which `interrupt` takes too: no wake-up is lost.
+        let is_over_fn = || self.is_over() || thread.is_interrupted();
+        match &self {
+            Wait::AtRest(process) => process.patient.wait(thread.clone(), is_over_fn),
+            Wait::Death(process) => process.mourners.wait(thread.clone(), is_over_fn),
+        }
+    }
+
+    fn is_over(&self) -> bool {
         match self {
-            Wait::AtRest(process) => {
-                process.patient.wait(thread.clone(), || process.space.is_at_rest());
-            }
-            Wait::Death(process) => {
-                process.mourners.wait(thread.clone(), || matches!(process.life(), Life::Dead(_)));
-            }
+            Wait::AtRest(process) => process.space.is_at_rest(),
+            Wait::Death(process) => matches!(process.life(), Life::Dead(_)),
         }
     }
 

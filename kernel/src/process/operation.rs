@@ -6,6 +6,7 @@
 
 use super::end::End;
 use super::{Outcome, Process, Thread, Wait};
+use crate::memory::graves;
 use crate::memory::machine::Hardware;
 use crate::memory::pools::PoolArc;
 use crate::syscall::bytes::Transfer;
@@ -38,6 +39,8 @@ pub enum Operation {
     Transfer(Transfer),
     /// The end of a process.
     End(End),
+    /// Pages of dropped objects on their way back.
+    Clear,
 }
 
 impl Operation {
@@ -53,6 +56,8 @@ impl Operation {
             },
             Operation::Transfer(transfer) => transfer.run(thread),
             Operation::End(end) => end.run(),
+            Operation::Clear if graves::clear() => Progress::Done(None),
+            Operation::Clear => Progress::Paused,
         }
     }
 

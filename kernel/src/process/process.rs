@@ -103,6 +103,13 @@ impl Process {
         alive
     }
 
+    /// Begins the end from outside. Returns the thread that has to be told, if one was started;
+    /// `None` if the end had begun before.
+    pub fn begin_kill(&self, report: ExitReport) -> Option<Option<PoolArc<Thread>>> {
+        let thread = self.thread.lock();
+        self.begin_end(report).then(|| thread.clone())
+    }
+
     /// Declares the process dead and wakes whoever waits for it.
     pub fn complete_end(&self) {
         let mut life = self.life.lock();

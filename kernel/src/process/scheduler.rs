@@ -10,11 +10,11 @@ use super::queue::Queue;
 use super::{Life, Outcome, Process, Thread};
 use crate::arch::context::Context;
 use crate::arch::{cpu, features, mmu, timer};
+use crate::memory::graves;
 use crate::memory::machine::Hardware;
 use crate::memory::pools::PoolArc;
 use crate::{percpu, trap};
 use core::ptr;
-use core::sync::atomic::{AtomicUsize, Ordering};
 use spin::Mutex;
 use vellum_vm::asid::{AsidAllocator, MAX_CPUS};
 
@@ -27,8 +27,9 @@ static READY: Mutex<Queue> = Mutex::new(Queue::new());
 static ASIDS: AsidAllocator<Hardware> = AsidAllocator::new();
 /// What the running thread of each CPU left the kernel's handlers with.
 static PENDING: [Mutex<Option<Outcome>>; MAX_CPUS] = [const { Mutex::new(None) }; MAX_CPUS];
-/// The process whose tables each CPU has active, by address; 0 for none.
-static ACTIVE: [AtomicUsize; MAX_CPUS] = [const { AtomicUsize::new(0) }; MAX_CPUS];
+/// The process whose tables each CPU has active. The CPU holds it, so that no root table is freed
+/// while a translation base register still names it.
+static ACTIVE: [Mutex<Option<PoolArc<Process>>>; MAX_CPUS] = [const { Mutex::new(None) }; MAX_CPUS];
 
 /// How the vector leaves the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,9 +98,13 @@ fn catch_up(thread: &PoolArc<Thread>) -> bool {
     loop {
         let operation = thread.operation.lock().take();
         let mut operation = match (operation, thread.process.life()) {
+            // Nobody will see the results of a transfer, and it may take for ever.
+            (Some(Operation::Transfer(_)) | None, Life::Ending(_)) => {
+                Operation::End(End::new(thread.process.clone()))
+            }
             (Some(operation), _) => operation,
+            (None, Life::Alive) if graves::any() => Operation::Clear,
             (None, Life::Alive) => return true,
-            (None, Life::Ending(_)) => Operation::End(End::new(thread.process.clone())),
             (None, Life::Dead(_)) => return false,
         };
         if !matches!(operation, Operation::End(_)) {
@@ -151,27 +156,24 @@ fn idle() {
 
 /// Activates a process's tables on this CPU.
 fn activate(process: &PoolArc<Process>) {
-    let (id, address) = (percpu::id(), ptr::from_ref::<Process>(process).addr());
-    if ACTIVE[id].load(Ordering::Relaxed) == address {
+    let id = percpu::id();
+    let mut active = ACTIVE[id].lock();
+    if active.as_ref().is_some_and(|active| ptr::eq(&raw const **active, &raw const **process)) {
         return;
     }
     let bits = features::get().asid_bits;
     let asid = ASIDS.activate(&Hardware, id, process.space.asid_slot(), bits);
     mmu::activate(process.space.root().frame(), asid);
-    ACTIVE[id].store(address, Ordering::Relaxed);
+    let before = active.replace(process.clone());
+    drop(active);
+    // Perhaps the last to hold it: behind the write of the base register, and without the lock.
+    drop(before);
 }
 
 fn leave_space() {
     let id = percpu::id();
     mmu::activate_none();
     ASIDS.deactivate(id);
-    ACTIVE[id].store(0, Ordering::Relaxed);
-}
-
-/// Makes sure that this CPU does not have a dying process's tables active.
-pub fn forget(process: &PoolArc<Process>) {
-    let address = ptr::from_ref::<Process>(process).addr();
-    if ACTIVE[percpu::id()].load(Ordering::Relaxed) == address {
-        leave_space();
-    }
+    let before = ACTIVE[id].lock().take();
+    drop(before);
 }

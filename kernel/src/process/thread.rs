@@ -90,14 +90,22 @@ impl Thread {
     /// `InvalidState` if it is not stopped or its process ends.
     pub fn start(this: &PoolArc<Thread>) -> Result<(), Error> {
         let mut run = this.run.lock();
+        // Held together with the check of life, as `process_kill` decides under it who cleans up.
+        let mut thread = this.process.thread.lock();
         if *run != Run::Stopped || this.process.life() != Life::Alive {
             return Err(Error::InvalidState);
         }
         *run = Run::Started;
-        drop(run);
-        *this.process.thread.lock() = Some(this.clone());
+        *thread = Some(this.clone());
+        drop((run, thread));
         scheduler::make_ready(this.clone());
         Ok(())
+    }
+
+    /// Returns whether the thread's process ends and the thread has yet to see to that.
+    pub fn is_interrupted(&self) -> bool {
+        let ends = matches!(*self.operation.lock(), Some(Operation::End(_)));
+        !ends && self.process.life() != Life::Alive
     }
 
     /// Declares the thread gone.

@@ -12,9 +12,10 @@ mod processes;
 mod user;
 
 use crate::arch::context::Context;
+use crate::memory::graves;
 use crate::memory::pools::PoolArc;
 use crate::process::operation::Reply;
-use crate::process::{Outcome, Process, Thread, Wait};
+use crate::process::{Operation, Outcome, Process, Thread, Wait};
 use vellum_abi::{Call, Error};
 use vellum_vm::error::{Refusal, VmError};
 
@@ -81,6 +82,16 @@ pub fn dispatch(thread: &PoolArc<Thread>, context: &mut Context) -> Outcome {
         set_result(context, 0, 0);
         return Outcome::Resume;
     }
+    let outcome = answer(thread, context, number);
+    if graves::any() && matches!(outcome, Outcome::Resume) {
+        // The call dropped a memory object: its pages go before user code goes on.
+        return Operation::Clear.begin(thread).1;
+    }
+    outcome
+}
+
+/// Serves a call and writes its results.
+fn answer(thread: &PoolArc<Thread>, context: &mut Context, number: u64) -> Outcome {
     match serve(thread, context, number) {
         Ok(Answer::Value(value)) => {
             set_result(context, 0, value);

@@ -2,8 +2,8 @@
 
 use super::{Answer, Request, Result, Stop, no_flags};
 use crate::memory::machine::Hardware;
-use crate::process::Process;
 use crate::process::handle::Object;
+use crate::process::{Process, end_operation, orphan};
 use vellum_abi::{Error, Handle, Rights};
 use vellum_vm::addr::UserPointer;
 use vellum_vm::object::MemoryObject;
@@ -61,8 +61,13 @@ pub(super) fn handle_close(request: &Request<'_>) -> Result {
     let handle = Handle::from_word(request.arguments[0]).ok_or(Error::BadHandle)?;
     // The object is dropped behind the lock: it may hold much.
     let object = request.process().handles.lock().remove(handle)?;
-    drop(object);
-    Ok(Answer::Value(0))
+    match orphan(object) {
+        Some(process) => {
+            let (_, outcome) = end_operation(process).begin(request.thread);
+            Ok(Answer::Then(0, outcome))
+        }
+        None => Ok(Answer::Value(0)),
+    }
 }
 
 pub(super) fn handle_copy(request: &Request<'_>) -> Result {

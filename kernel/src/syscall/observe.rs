@@ -51,7 +51,7 @@ pub(super) fn query(request: &Request<'_>) -> Result {
     let [target, address, out, ..] = request.arguments;
     let target = Process::target(request.process(), target, Rights::INSPECT)?;
     // An address with a tag or of the kernel is no page of anybody's.
-    let page = UserPointer::new(address).page().filter(|page| page.address() <= address);
+    let page = UserPointer::new(address).page().filter(|_| address >> 48 == 0);
     let page = page.ok_or(Error::OutOfRange)?;
     let info = target.space.query(page).ok_or(Error::NotMapped)?;
     user::write_words(request.process(), out, info.to_words())?;

@@ -40,10 +40,9 @@ pub(super) fn process_kill(request: &Request<'_>) -> Result {
     if core::ptr::eq(&raw const **target, &raw const **request.process()) {
         return Ok(Answer::Outcome(Outcome::Die(report)));
     }
-    if !target.begin_end(report) {
+    let Some(thread) = target.begin_kill(report) else {
         return Err(Error::InvalidState.into());
-    }
-    let thread = target.thread.lock().clone();
+    };
     let Some(thread) = thread else {
         // Nobody ever ran there who could clean up: the caller does.
         let end = end_operation(target.clone());

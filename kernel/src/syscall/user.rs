@@ -4,6 +4,7 @@
 //! (`arch::user_copy`), so that it obeys the program's own permissions and tag checks.
 
 use super::Stop;
+use crate::arch::tlb;
 use crate::arch::user_copy::{self, CopyFault};
 use crate::memory::pools::PoolArc;
 use crate::process::{Process, Wait};
@@ -71,6 +72,11 @@ fn repeat(
 
 fn resolve(process: &PoolArc<Process>, fault: &CopyFault) -> Result<(), Stop> {
     let abort = syndrome::abort(fault.esr, fault.far);
+    if abort.kind == AbortKind::TlbConflict {
+        tlb::all();
+        tlb::dsb_ish();
+        return Ok(());
+    }
     if abort.kind != AbortKind::Mapping {
         return Err(Error::BadAddress.into());
     }

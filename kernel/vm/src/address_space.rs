@@ -29,6 +29,8 @@ pub(crate) struct State<M: Machine> {
     pub(crate) generation: u64,
     /// What a long operation is changing.
     pub(crate) changing: Option<PageRange>,
+    /// Whether the address space is being torn down or was: nothing can be mapped any more.
+    pub(crate) closed: bool,
 }
 
 impl<M: Machine> State<M> {
@@ -38,9 +40,13 @@ impl<M: Machine> State<M> {
         self.changing.is_some_and(|range| range.contains(page))
     }
 
-    /// Refuses while a long operation is under way.
+    /// Refuses while a long operation is under way, and for good once the process ends.
     pub(crate) fn at_rest(&self) -> Result<(), Refusal> {
-        if self.changing.is_some() { Err(Refusal::Changing) } else { Ok(()) }
+        match (self.changing, self.closed) {
+            (Some(_), _) => Err(Refusal::Changing),
+            (None, true) => Err(VmError::Closed.into()),
+            (None, false) => Ok(()),
+        }
     }
 }
 
@@ -61,7 +67,8 @@ impl<M: Machine> AddressSpace<M> {
     /// `OutOfFrames`, `LimitReached`.
     pub fn new(machine: M, account: M::Shared<Account>) -> Result<AddressSpace<M>, VmError> {
         let root = page_table::allocate_table(&machine, &account)?;
-        let state = State { mappings: Mappings::default(), generation: 0, changing: None };
+        let mappings = Mappings::default();
+        let state = State { mappings, generation: 0, changing: None, closed: false };
         let counters = Counters::new();
         counters.add(Counter::TableFrames, 1);
         let (state, context) = (RwLock::new(state), AsidSlot::new());
@@ -108,7 +115,7 @@ impl<M: Machine> AddressSpace<M> {
     /// Returns whether no long operation is under way.
     #[must_use]
     pub fn is_at_rest(&self) -> bool {
-        self.shared().at_rest().is_ok()
+        self.shared().changing.is_none()
     }
 
     /// Writes the process's own numbers into `stat`.

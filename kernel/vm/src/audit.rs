@@ -46,7 +46,8 @@ impl<M: Machine> AddressSpace<M> {
     /// # Errors
     /// The first [`Finding`].
     pub fn audit(&self) -> Result<(), Finding> {
-        let state = self.shared();
+        // Exclusively: a fault counts its leaf after it has published it, both under the shared lock.
+        let state = self.state.write();
         if state.changing.is_some() {
             return Ok(());
         }

@@ -24,6 +24,7 @@ pub enum VmError {
     TagsUnsupported,
     SharedWritable,
     Sealed,
+    Closed,
 }
 
 impl From<VmError> for Error {
@@ -45,6 +46,7 @@ impl From<VmError> for Error {
             VmError::TagsUnsupported => Error::TagsUnsupported,
             VmError::SharedWritable => Error::SharedWritable,
             VmError::Sealed => Error::Sealed,
+            VmError::Closed => Error::InvalidState,
         }
     }
 }

@@ -99,6 +99,8 @@ impl<M: Machine> AddressSpace<M> {
             Action::Deny => return Err(ExitKind::AccessDenied),
             Action::Wait => return Ok(Attempt::Again),
             Action::Nothing => {
+                // A stale entry is legal after a leaf was given more permission without TLBI.
+                flush_pages(self, core::iter::once(page));
                 self.counters.add(Counter::Spurious, 1);
                 return Ok(Attempt::Done);
             }

@@ -31,5 +31,6 @@ pub mod ops;
 pub mod page_store;
 pub mod page_table;
 pub mod refpage;
+pub mod remains;
 pub mod syndrome;
 pub mod tag;

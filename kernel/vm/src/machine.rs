@@ -12,6 +12,7 @@ use crate::addr::{FrameAddress, Page};
 use crate::counters::SystemCounters;
 use crate::frame::UninitFrame;
 use crate::page_table::{Descriptor, Slot};
+use crate::remains::Remains;
 use crate::tag::Tag;
 use core::ops::{Deref, DerefMut};
 
@@ -124,6 +125,10 @@ pub trait Machine: Pools + Clone + Send + Sync + 'static {
 
     /// Returns the counters that no address space has.
     fn system(&self) -> &SystemCounters;
+
+    /// Takes the pages of a dropped memory object, to step them away ([`Remains::step`]) at once or
+    /// when it can afford to.
+    fn bury(&self, remains: Self::Owned<Remains<Self>>);
 
     /// Returns whether allocation tags are kept and checked.
     fn has_tags(&self) -> bool;

@@ -15,6 +15,8 @@ use crate::fill::{Fill, Written};
 use crate::frame::{self, ObjectFrame, SharedFrame, UninitFrame};
 use crate::machine::Machine;
 use crate::page_store::PageStore;
+use crate::page_table;
+use crate::remains::Remains;
 use crate::tag::Tag;
 use vellum_abi::{ObjectInfo, ObjectKind, PAGE_SIZE};
 
@@ -29,19 +31,24 @@ pub enum Content {
     Tagged(Tag),
 }
 
-#[derive(Debug)]
-enum Contents {
-    Reference { frame: FrameAddress, content: Content },
-    Memory(PageStore),
-    Fixed { first: FrameAddress, pages: u64 },
+enum Contents<M: Machine> {
+    Reference {
+        frame: FrameAddress,
+        content: Content,
+    },
+    /// Always there but while the object is dropped.
+    Memory(Option<M::Owned<Remains<M>>>),
+    Fixed {
+        first: FrameAddress,
+        pages: u64,
+    },
 }
 
 /// Page-indexed contents that can be mapped.
-#[derive(Debug)]
 pub struct MemoryObject<M: Machine> {
     machine: M,
     account: M::Shared<Account>,
-    contents: Contents,
+    contents: Contents<M>,
 }
 
 /// What a fault needs to know of an object's page before it may touch anything.
@@ -57,7 +64,7 @@ pub enum ObjectPage {
 
 impl<M: Machine> MemoryObject<M> {
     /// Kernel memory that an object is charged for.
-    const BYTES: usize = size_of::<Self>();
+    const BYTES: usize = size_of::<Self>() + size_of::<Remains<M>>();
 
     /// Makes a reference object of a frame that was just initialised, tags included.
     ///
@@ -92,12 +99,36 @@ impl<M: Machine> MemoryObject<M> {
             return Err(VmError::Misaligned);
         }
         account.charge_kernel(Self::BYTES)?;
-        match PageStore::new(&machine, &account, length / PAGE_SIZE) {
-            Ok(store) => Ok(MemoryObject { machine, account, contents: Contents::Memory(store) }),
+        match Self::pages_of(&machine, &account, length / PAGE_SIZE) {
+            Ok(pages) => {
+                Ok(MemoryObject { machine, account, contents: Contents::Memory(Some(pages)) })
+            }
             Err(error) => {
                 account.credit_kernel(Self::BYTES);
                 Err(error)
             }
+        }
+    }
+
+    fn pages_of(
+        machine: &M,
+        account: &M::Shared<Account>,
+        pages: u64,
+    ) -> Result<M::Owned<Remains<M>>, VmError> {
+        let store = PageStore::new(machine, account, pages)?;
+        let root = store.root();
+        let remains = Remains::new(machine.clone(), account.clone(), store);
+        machine.own(remains).map_err(|error| {
+            // Nothing was committed yet: the root is all there is.
+            page_table::free_table(machine, account, root);
+            error.into()
+        })
+    }
+
+    fn store(&self) -> Option<&PageStore> {
+        match &self.contents {
+            Contents::Memory(pages) => pages.as_ref().map(|pages| &pages.store),
+            Contents::Reference { .. } | Contents::Fixed { .. } => None,
         }
     }
 
@@ -119,7 +150,7 @@ impl<M: Machine> MemoryObject<M> {
     pub fn pages(&self) -> Option<u64> {
         match &self.contents {
             Contents::Reference { .. } => None,
-            Contents::Memory(store) => Some(store.pages()),
+            Contents::Memory(_) => self.store().map(PageStore::pages),
             Contents::Fixed { pages, .. } => Some(*pages),
         }
     }
@@ -146,7 +177,10 @@ impl<M: Machine> MemoryObject<M> {
                 };
                 ObjectPage::Reference(SharedFrame::of_object(*frame), fill)
             }
-            Contents::Memory(store) => ObjectPage::Memory(store.frame(&self.machine, index)),
+            Contents::Memory(pages) => {
+                let store = pages.as_ref().map(|pages| &pages.store);
+                ObjectPage::Memory(store.and_then(|store| store.frame(&self.machine, index)))
+            }
             Contents::Fixed { first, .. } => {
                 let address = first.to_physical() + index * PAGE_SIZE;
                 ObjectPage::Fixed(SharedFrame::of_object(FrameAddress::containing(address)))
@@ -159,9 +193,9 @@ impl<M: Machine> MemoryObject<M> {
     /// # Errors
     /// `OutOfFrames`, `LimitReached`.
     pub fn commit(&self, index: u64) -> Result<Option<Written>, VmError> {
-        match &self.contents {
-            Contents::Memory(store) => store.commit(&self.machine, &self.account, index),
-            Contents::Reference { .. } | Contents::Fixed { .. } => Ok(None),
+        match self.store() {
+            Some(store) => store.commit(&self.machine, &self.account, index),
+            None => Ok(None),
         }
     }
 
@@ -185,7 +219,7 @@ impl<M: Machine> MemoryObject<M> {
         let (kind, detail) = self.kind();
         let frames = match &self.contents {
             Contents::Reference { .. } => 1,
-            Contents::Memory(store) => store.committed(),
+            Contents::Memory(_) => self.store().map_or(0, PageStore::committed),
             Contents::Fixed { pages, .. } => *pages,
         };
         let length = self.pages().unwrap_or(0) * PAGE_SIZE;
@@ -201,7 +235,11 @@ impl<M: Machine> Drop for MemoryObject<M> {
                 frame::free(&self.machine, &self.account, page);
                 self.machine.system().refpage_gone();
             }
-            Contents::Memory(store) => store.clear(&self.machine, &self.account),
+            Contents::Memory(pages) => {
+                if let Some(pages) = pages.take() {
+                    self.machine.bury(pages);
+                }
+            }
             Contents::Fixed { .. } => {}
         }
         self.account.credit_kernel(Self::BYTES);

@@ -57,6 +57,11 @@ impl PageStore {
         Ok(PageStore { root, depth, pages, committed: AtomicU64::new(0) })
     }
 
+    /// Returns the root node.
+    pub(crate) fn root(&self) -> Table {
+        self.root
+    }
+
     /// Returns how many pages the object has.
     pub fn pages(&self) -> u64 {
         self.pages
@@ -109,10 +114,11 @@ impl PageStore {
         }
     }
 
-    /// Gives every frame back. The caller knows that nobody can reach the object any more.
-    pub fn clear<M: Machine>(&mut self, machine: &M, account: &Account) {
-        clear_node(machine, account, self.root, self.depth);
-        self.committed.store(0, Ordering::Relaxed);
+    /// Gives at most `budget` pages back. Returns whether they were the last; then the store is gone.
+    /// The caller knows that nobody can reach the object any more.
+    pub fn clear_some<M: Machine>(&self, machine: &M, account: &Account, budget: u32) -> bool {
+        let mut budget = budget;
+        clear_node(machine, account, self.root, self.depth, &mut budget)
     }
 
     fn find<M: Machine>(&self, machine: &M, page: u64) -> Place {
@@ -148,17 +154,30 @@ impl PageStore {
     }
 }
 
-fn clear_node<M: Machine>(machine: &M, account: &Account, node: Table, depth: u32) {
-    for index in 0..SLOTS {
-        let word = machine.read(node.slot(index));
+/// Empties a node as far as the budget goes. Returns whether it is empty, and then gives it back.
+fn clear_node<M: Machine>(
+    machine: &M,
+    account: &Account,
+    node: Table,
+    depth: u32,
+    budget: &mut u32,
+) -> bool {
+    for slot in (0..SLOTS).map(|index| node.slot(index)) {
+        let word = machine.read(slot);
         if !word.is_valid() {
             continue;
         }
-        if depth > 1 {
-            clear_node(machine, account, Table::new(word.frame()), depth - 1);
-        } else {
-            free(machine, account, OwnedFrame::from_slot(word.frame()).discard());
+        if *budget == 0 {
+            return false;
         }
+        if depth == 1 {
+            *budget -= 1;
+            free(machine, account, OwnedFrame::from_slot(word.frame()).discard());
+        } else if !clear_node(machine, account, Table::new(word.frame()), depth - 1, budget) {
+            return false;
+        }
+        machine.write(slot, Descriptor::EMPTY);
     }
     free_table(machine, account, node);
+    true
 }

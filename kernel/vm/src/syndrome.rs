@@ -20,6 +20,7 @@ const EC_DATA_ABORT_EL0: u64 = 0x24;
 const EC_DATA_ABORT_EL1: u64 = 0x25;
 const EC_SP_ALIGNMENT: u64 = 0x26;
 const EC_BREAKPOINT_EL0: u64 = 0x30;
+const EC_WATCHPOINT_EL0: u64 = 0x34;
 const EC_BRK64: u64 = 0x3c;
 
 /// WnR: the access was a write.
@@ -81,6 +82,13 @@ pub const fn abort(esr: u64, far: u64) -> Abort {
         FaultAccess::Read
     };
     Abort { pointer: UserPointer::new(far), access, kind }
+}
+
+/// Returns whether an exception that is no abort leaves an address in FAR: only a misaligned
+/// program counter and a watchpoint do; for all others FAR still holds somebody else's fault.
+#[must_use]
+pub const fn has_address(esr: u64) -> bool {
+    matches!(class(esr), EC_PC_ALIGNMENT | EC_WATCHPOINT_EL0)
 }
 
 /// Returns how a process dies of an exception that is neither an abort nor a supervisor call.

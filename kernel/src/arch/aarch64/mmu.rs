@@ -98,7 +98,7 @@ pub fn configure(features: &Features, mops: bool) {
     CPACR_EL1.write(CPACR_EL1::FPEN::TrapNothing);
     // No debug exceptions, and no debugger's lock that would keep them out.
     OSLAR_EL1.write(OSLAR_EL1::OSLK::Unlocked);
-    MDSCR_EL1.set(0);
+    MDSCR_EL1.write(MDSCR_EL1::TDCC::SET);
     TPIDRRO_EL0.set(0);
     if features.tags {
         configure_tags();

@@ -13,7 +13,7 @@ use aarch64_cpu::registers::{ID_AA64DFR0_EL1, ReadWriteable, Readable, Writeable
 /// Starts the instruction counter of this CPU if it has one, and closes everything else to EL0.
 ///
 /// All filter bits of the event are zero: EL0 and EL1 are both counted. EL0 may read event
-/// counters and can write none.
+/// counters and can write none; it may also write PMSELR_EL0, which nothing here relies on.
 pub fn start() {
     if matches!(ID_AA64DFR0_EL1.read(ID_AA64DFR0_EL1::PMUVer), 0 | 0xf) {
         return;

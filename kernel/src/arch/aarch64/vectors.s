@@ -109,7 +109,7 @@ vectors:
     save_caller_saved
     mrs     x1, esr_el1
     to_kernel_stack
-    lsr     x2, x1, #26
+    ubfx    x2, x1, #26, #6
     cmp     x2, #0x15
     b.ne    user_exception
     bl      {system_call}

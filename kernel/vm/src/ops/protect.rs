@@ -13,6 +13,9 @@ use vellum_abi::Protection;
 impl<M: Machine> AddressSpace<M> {
     /// Begins to give every page of a wholly mapped range another protection.
     ///
+    /// Private pages that become Tagged memory get tag zero throughout, as their frames were filled
+    /// without tags; pages that show an object show the object's tags.
+    ///
     /// # Errors
     /// `WriteAndExecute`, `TagsUnsupported`, `NotMapped`, `Sealed`, `SharedWritable`,
     /// `MissingRight`, `OutOfKernelMemory`, `LimitReached`.

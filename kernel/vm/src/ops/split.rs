@@ -2,18 +2,29 @@
 
 use crate::addr::{Page, PageRange};
 use crate::address_space::{AddressSpace, State};
+use crate::counters::Counter;
 use crate::error::VmError;
 use crate::machine::Machine;
 use crate::mapping::Mapping;
 use crate::mappings::{Node, OwnedNode};
 use core::mem::size_of;
 
+/// The most mappings of an address space: it bounds the checks over all of a range's mappings, and
+/// what one process can take of the pools. An operation that splits may go two beyond.
+const MAX_MAPPINGS: u64 = 1 << 16;
+
 /// Nodes for the splits at both edges of a range, taken before anything is changed.
 pub(super) struct Splits<M: Machine>([Option<OwnedNode<M>>; 2]);
 
 impl<M: Machine> AddressSpace<M> {
     /// Takes a node for a mapping, charged to the process.
+    ///
+    /// # Errors
+    /// `LimitReached` at [`MAX_MAPPINGS`]; `OutOfKernelMemory`, `LimitReached`.
     pub(super) fn node(&self, mapping: Mapping<M>) -> Result<OwnedNode<M>, VmError> {
+        if self.counters.value(Counter::Mappings) >= MAX_MAPPINGS {
+            return Err(VmError::LimitReached);
+        }
         self.account.charge_kernel(size_of::<Node<M>>())?;
         Node::allocate(&self.machine, mapping).map_err(|error| {
             self.account.credit_kernel(size_of::<Node<M>>());

@@ -30,10 +30,11 @@ impl<M: Machine> AddressSpace<M> {
     /// Begins to remove everything, sealed mappings too. For a process that ends.
     ///
     /// # Errors
-    /// Only `Refusal::Changing`.
+    /// `Refusal::Changing`; `Closed` if it was begun before.
     pub fn teardown(&self) -> Result<Change<M>, Refusal> {
         self.exclusive(|state| {
             state.at_rest()?;
+            state.closed = true;
             Ok(Change::unmap(state, PageRange::whole(), None))
         })
     }
