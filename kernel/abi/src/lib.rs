@@ -8,7 +8,7 @@
 //! answers with a status in x0 (0 or an [`Error`] number) and a value in x1. Every other register
 //! is preserved.
 //!
-//! Every record that crosses the boundary is a fixed number of 64-bit words ([`words!`]), so that
+//! Every record that crosses the boundary is a fixed number of 64-bit words (`words!`), so that
 //! copying one needs no knowledge of its layout and no padding can leak kernel memory.
 #![no_std]
 #![forbid(unsafe_code)]

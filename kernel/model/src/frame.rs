@@ -63,6 +63,12 @@ pub(crate) struct Frame {
     tagged: Granules,
 }
 
+impl Default for Frame {
+    fn default() -> Frame {
+        Frame::new(None)
+    }
+}
+
 impl Frame {
     fn new(count: Option<u32>) -> Frame {
         Frame {

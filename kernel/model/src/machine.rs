@@ -92,6 +92,7 @@ impl<F: Family> Model<F> {
             violations: Vec::new(),
             acts: Acts::default(),
             has_tags: options.tags,
+            limbo: crate::frame::Frame::default(),
         };
         let first = world.frames.first_fixed().to_physical();
         for number in 0..options.fixed_frames {

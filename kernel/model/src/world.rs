@@ -42,6 +42,8 @@ pub(crate) struct World {
     pub(crate) violations: Vec<Violation>,
     pub(crate) acts: Acts,
     pub(crate) has_tags: bool,
+    /// What dead frames read as while a test is being stopped.
+    pub(crate) limbo: Frame,
 }
 
 /// Returns the slot at a physical address.
@@ -72,7 +74,7 @@ impl World {
         if self.frames.live(address).is_none() {
             self.violate(Violation::UseAfterFree(address));
         }
-        self.frames.live(address).expect("somebody has the frame, or the test was stopped")
+        self.live(address)
     }
 
     /// Lends a frame for descriptors.
@@ -93,7 +95,12 @@ impl World {
             Some(_) => self.violate(Violation::TableAndContents(address)),
             None => self.violate(Violation::UseAfterFree(address)),
         }
-        self.frames.live(address).expect("somebody has the frame, or the test was stopped")
+        self.live(address)
+    }
+
+    /// Lends a frame that was checked, or limbo while a violation of it unwinds.
+    fn live(&mut self, address: FrameAddress) -> &mut Frame {
+        self.frames.live(address).unwrap_or(&mut self.limbo)
     }
 
     // ---- descriptors ----

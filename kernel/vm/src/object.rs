@@ -64,7 +64,7 @@ pub enum ObjectPage {
 
 impl<M: Machine> MemoryObject<M> {
     /// Kernel memory that an object is charged for.
-    const BYTES: usize = size_of::<Self>() + size_of::<Remains<M>>();
+    const BYTES: usize = size_of::<Self>();
 
     /// Makes a reference object of a frame that was just initialised, tags included.
     ///
@@ -118,10 +118,10 @@ impl<M: Machine> MemoryObject<M> {
         let store = PageStore::new(machine, account, pages)?;
         let root = store.root();
         let remains = Remains::new(machine.clone(), account.clone(), store);
-        machine.own(remains).map_err(|error| {
+        let owned = remains.and_then(|remains| Ok(machine.own(remains)?));
+        owned.inspect_err(|_| {
             // Nothing was committed yet: the root is all there is.
             page_table::free_table(machine, account, root);
-            error.into()
         })
     }
 

@@ -6,6 +6,7 @@
 //! is taken when the object is made: freeing never allocates.
 
 use crate::account::Account;
+use crate::error::VmError;
 use crate::machine::Machine;
 use crate::page_store::PageStore;
 
@@ -22,8 +23,16 @@ pub struct Remains<M: Machine> {
 
 impl<M: Machine> Remains<M> {
     /// Takes pages into care.
-    pub(crate) fn new(machine: M, account: M::Shared<Account>, store: PageStore) -> Remains<M> {
-        Remains { machine, account, store, next: None }
+    ///
+    /// # Errors
+    /// `LimitReached`; the pages are the caller's still.
+    pub(crate) fn new(
+        machine: M,
+        account: M::Shared<Account>,
+        store: PageStore,
+    ) -> Result<Remains<M>, VmError> {
+        account.charge_kernel(size_of::<Self>())?;
+        Ok(Remains { machine, account, store, next: None })
     }
 
     /// Gives a bounded number of frames back. Returns whether they were the last.
@@ -39,5 +48,11 @@ impl<M: Machine> Remains<M> {
     /// Takes what is linked behind this.
     pub fn unlink(&mut self) -> Option<M::Owned<Remains<M>>> {
         self.next.take()
+    }
+}
+
+impl<M: Machine> Drop for Remains<M> {
+    fn drop(&mut self) {
+        self.account.credit_kernel(size_of::<Self>());
     }
 }

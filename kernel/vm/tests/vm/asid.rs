@@ -64,6 +64,15 @@ struct World {
     turns: [Turn; CPUS],
 }
 
+impl Drop for World {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            // What failed must not be torn down: a second panic would hide the first.
+            self.spaces.drain(..).for_each(std::mem::forget);
+        }
+    }
+}
+
 impl World {
     fn new() -> World {
         let rig = Rig::with(ModelOptions { cpus: CPUS, ..ModelOptions::default() });
@@ -149,4 +158,27 @@ fn no_cpu_ever_sees_a_translation_of_an_identifiers_earlier_owner() {
         let mut world = World::new();
         sequence.into_iter().for_each(|op| world.run(op));
     });
+}
+
+#[test]
+fn an_identifier_survives_every_generation_in_which_a_cpu_runs_with_it() {
+    let mut world = World::new();
+    let enter = |world: &mut World, cpu, space| {
+        world.run(Op::Ask(cpu, space));
+        world.run(Op::Enter(cpu));
+        world.run(Op::Load(cpu));
+    };
+    // CPU 0 runs one address space all the time, while CPU 2 uses up identifiers again and again
+    // and CPU 1 comes by now and then.
+    enter(&mut world, 0, 0);
+    for round in 0..6 {
+        (1..SPACES).for_each(|space| enter(&mut world, 2, space));
+        if round % 2 == 0 {
+            enter(&mut world, 1, 0);
+            enter(&mut world, 1, 1);
+            enter(&mut world, 1, 2);
+        }
+        world.run(Op::Load(0));
+    }
+    enter(&mut world, 2, 0);
 }

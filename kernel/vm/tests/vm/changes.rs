@@ -193,3 +193,28 @@ fn a_sparse_memory_object_has_frames_where_it_was_touched_and_nowhere_else() {
     assert_eq!(rig.model.free_frames(), before);
     rig.finish(options());
 }
+
+#[test]
+fn neighbours_merge_only_if_they_are_one_in_everything() {
+    type Request = vellum_vm::ops::MapRequest<vellum_model::Model<Single>>;
+    let differences: [(u64, fn(&mut Request)); 6] = [
+        (1, |_| {}),
+        (2, |request| request.offset = 0),
+        (2, |request| request.maximum = Protection::READ),
+        (2, |request| request.options.protection = RW),
+        (2, |request| request.options.flags = MapFlags::FIXED | MapFlags::SHARED),
+        (2, |request| request.options.flags = MapFlags::FIXED | MapFlags::SEALED),
+    ];
+    for (mappings, second_fn) in differences {
+        let rig = Host::new();
+        rig.map_pair(&rig.memory(4), second_fn);
+        assert_eq!(rig.stat().mappings, mappings);
+    }
+    let rig = Host::new();
+    let other = rig.memory(4);
+    rig.map_pair(&rig.memory(4), |request| request.object = other.clone());
+    assert_eq!(rig.stat().mappings, 2);
+    let rig = Host::new();
+    rig.map_pair(&rig.pattern(4), |request| request.offset = 7 * PAGE_SIZE);
+    assert_eq!(rig.stat().mappings, 1, "an offset in a reference object means nothing");
+}

@@ -15,6 +15,7 @@ use vellum_vm::machine::{Machine, Pools};
 use vellum_vm::mappings::Node;
 use vellum_vm::object::{Content, MemoryObject};
 use vellum_vm::refpage;
+use vellum_vm::remains::Remains;
 use vellum_vm::tag::Tag;
 
 pub(crate) type Host = Model<Single>;
@@ -27,6 +28,7 @@ pub(crate) const CPUS: usize = 2;
 const ASID_BITS: u32 = 3;
 const COSTS: Costs = Costs {
     object: size_of::<MemoryObject<Host>>() as u64,
+    pages: size_of::<Remains<Host>>() as u64,
     mapping: size_of::<Node<Host>>() as u64,
 };
 

@@ -12,7 +12,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 use vellum_abi::{ExitKind, MapFlags, PAGE_SIZE, Protection};
 use vellum_model::{Family, Model, ModelOptions};
-use vellum_vm::addr::UserPointer;
+use vellum_vm::addr::{Page, UserPointer};
 use vellum_vm::asid::AsidAllocator;
 use vellum_vm::error::Refusal;
 use vellum_vm::machine::Machine;
@@ -327,6 +327,54 @@ fn faults_and_changes_of_neighbouring_pages_do_not_disturb_each_other() {
 }
 
 #[test]
+fn a_table_is_installed_only_below_a_table_that_is_still_there() {
+    explore(|| {
+        let rig = Arc::new(Race::with(options()));
+        let object = rig.pattern(7);
+        rig.map(&object, HERE, 1, RW);
+        let touch = |rig: &Race, cpu: usize| {
+            let seen = rig.load(cpu, HERE);
+            assert!([Ok(7), Err(ExitKind::NotMapped)].contains(&seen), "{seen:?}");
+        };
+        let unmap = |rig: &Race, _| {
+            change(rig, |space| space.unmap(range(HERE, 1))).expect("mapped");
+        };
+        on_cpus(vec![cpu(&rig, touch), cpu(&rig, unmap)]);
+        assert_eq!(rig.stat().pt_frames, 1);
+        drop(object);
+        finish(rig);
+    });
+}
+
+#[test]
+fn an_identifier_that_is_given_during_a_flush_is_flushed_too() {
+    explore(|| {
+        let rig = Arc::new(Race::with(options()));
+        let object = rig.pattern(7);
+        let other = Arc::new(rig.beside(&rig.account));
+        other.map(&object, HERE, 1, RW);
+        other.space.write_page(HERE, &[1]).expect("a frame");
+        let asids = AsidAllocator::<Model<Explored>>::new();
+        let (mine, theirs) = (other.clone(), other.clone());
+        let decommit = move |_: &Race, _: usize| {
+            change(&mine, |space| space.decommit(range(HERE, 1))).expect("mapped");
+        };
+        let enter = move |rig: &Race, cpu: usize| {
+            rig.model.cpu(cpu).park();
+            let asid = asids.activate(&rig.model, cpu, theirs.space.asid_slot(), 8);
+            rig.model.cpu(cpu).activate(theirs.space.root(), asid);
+            rig.model.cpu(cpu).speculate(Page::containing(HERE));
+            Explored::step();
+            rig.model.cpu(cpu).park();
+        };
+        on_cpus(vec![cpu(&rig, decommit), cpu(&rig, enter)]);
+        rig.model.audit(&[other.space.root()]);
+        drop((other, object));
+        finish(rig);
+    });
+}
+
+#[test]
 fn identifiers_change_hands_while_pages_are_unmapped() {
     explore(|| {
         let rig = Arc::new(Race::with(options()));
@@ -341,9 +389,9 @@ fn identifiers_change_hands_while_pages_are_unmapped() {
                 for turn in 0..4 {
                     let other = &spaces[(first + turn) % 3];
                     let asid = asids.activate(&rig.model, cpu, other.space.asid_slot(), 3);
-                    rig.model.cpu(cpu).speculate(vellum_vm::addr::Page::containing(HERE));
+                    rig.model.cpu(cpu).speculate(Page::containing(HERE));
                     rig.model.cpu(cpu).activate(other.space.root(), asid);
-                    rig.model.cpu(cpu).speculate(vellum_vm::addr::Page::containing(HERE));
+                    rig.model.cpu(cpu).speculate(Page::containing(HERE));
                     let pointer = UserPointer::new(HERE);
                     let stored = user(&other.space, || rig.model.cpu(cpu).store(pointer, 1));
                     stored.expect("a frame");

@@ -27,11 +27,15 @@ pub(crate) type Space<F> = AddressSpace<Model<F>>;
 pub(crate) type Object<F> = PooledShared<MemoryObject<Model<F>>>;
 
 /// Parks every CPU when it goes, so that what it ran may be dropped.
-struct Parking<F: Family>(Model<F>);
+struct Parking<F: Family>(Arc<Space<F>>);
 
 impl<F: Family> Drop for Parking<F> {
     fn drop(&mut self) {
-        self.0.park_all();
+        self.0.machine().park_all();
+        if std::thread::panicking() {
+            // What failed must not be torn down: a second panic would hide the first.
+            std::mem::forget(self.0.clone());
+        }
     }
 }
 
@@ -56,7 +60,8 @@ impl<F: Family> Rig<F> {
             // Nobody else is there, so any identifier is free.
             model.cpu(cpu).activate(space.root(), space.asid());
         }
-        Rig { parking: Some(Parking(model.clone())), model, account, space: Arc::new(space) }
+        let space = Arc::new(space);
+        Rig { parking: Some(Parking(space.clone())), model, account, space }
     }
 
     /// Returns another address space on the same machine, which no CPU runs.
@@ -87,6 +92,31 @@ impl<F: Family> Rig<F> {
     pub(crate) fn memory(&self, pages: u64) -> Object<F> {
         let (model, account) = (self.model.clone(), self.account.clone());
         self.share(MemoryObject::memory(model, account, pages * PAGE_SIZE).expect("a frame"))
+    }
+
+    /// Maps two pages side by side, the second by what `second_fn` makes of the request for it.
+    pub(crate) fn map_pair(
+        &self,
+        object: &Object<F>,
+        second_fn: impl Fn(&mut MapRequest<Model<F>>),
+    ) {
+        let mut request = MapRequest {
+            object: object.clone(),
+            address: HERE,
+            length: PAGE_SIZE,
+            offset: 0,
+            options: MapOptions {
+                protection: Protection::READ,
+                flags: MapFlags::FIXED,
+                policy: Policy::ReferencePage,
+            },
+            maximum: Protection::ALL,
+        };
+        assert!(self.space.map(&request).is_ok());
+        request.address += PAGE_SIZE;
+        request.offset += PAGE_SIZE;
+        second_fn(&mut request);
+        assert!(self.space.map(&request).is_ok());
     }
 
     /// Maps an object at an address and completes what that takes.

@@ -29,6 +29,8 @@ pub(crate) struct Flat {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Costs {
     pub(crate) object: u64,
+    /// What a memory object costs beside.
+    pub(crate) pages: u64,
     pub(crate) mapping: u64,
 }
 
@@ -59,8 +61,10 @@ impl Flat {
 
     /// Returns how many bytes of kernel memory an address space's account pays for.
     pub(crate) fn kernel_bytes_of(&self, payer: usize, costs: Costs) -> u64 {
-        let objects = self.objects.values().filter(|object| object.payer == payer).count() as u64;
-        objects * costs.object + self.spaces[payer].runs(self).len() as u64 * costs.mapping
+        let objects = self.objects.values().filter(|object| object.payer == payer);
+        let objects =
+            objects.map(|object| costs.object + if object.is_memory() { costs.pages } else { 0 });
+        objects.sum::<u64>() + self.spaces[payer].runs(self).len() as u64 * costs.mapping
     }
 
     /// Returns how many reference objects are alive.
