@@ -197,7 +197,8 @@ fn a_sparse_memory_object_has_frames_where_it_was_touched_and_nowhere_else() {
 #[test]
 fn neighbours_merge_only_if_they_are_one_in_everything() {
     type Request = vellum_vm::ops::MapRequest<vellum_model::Model<Single>>;
-    let differences: [(u64, fn(&mut Request)); 6] = [
+    type Difference = (u64, fn(&mut Request));
+    let differences: [Difference; 6] = [
         (1, |_| {}),
         (2, |request| request.offset = 0),
         (2, |request| request.maximum = Protection::READ),
@@ -217,4 +218,41 @@ fn neighbours_merge_only_if_they_are_one_in_everything() {
     let rig = Host::new();
     rig.map_pair(&rig.pattern(4), |request| request.offset = 7 * PAGE_SIZE);
     assert_eq!(rig.stat().mappings, 1, "an offset in a reference object means nothing");
+}
+
+#[test]
+fn a_memory_object_with_many_pages_is_given_back_whole() {
+    let rig = Host::new();
+    let before = rig.model.free_frames();
+    let object = rig.memory(2000);
+    let shared = MapFlags::FIXED | MapFlags::SHARED;
+    rig.try_map(&object, HERE, 2000, RW, shared).expect("room");
+    for number in (0..1600).step_by(7) {
+        assert_eq!(rig.store(0, page(number), 1), Ok(()));
+    }
+    assert_eq!(object.info(0).frames, 229);
+    rig.unmap(HERE, 2000);
+    assert!(rig.model.free_frames() < before - 229, "a handle keeps pages and nodes");
+    drop(object);
+    assert_eq!(rig.model.free_frames(), before);
+    rig.finish(options());
+}
+
+#[test]
+fn nothing_is_mapped_any_more_once_a_process_ends() {
+    let rig = Host::new();
+    let zero = rig.tagged(0);
+    rig.map(&zero, HERE, 100, RW);
+    (0..100).for_each(|number| rig.store(0, page(number), 1).expect("a frame"));
+    let mut change = rig.space.teardown().expect("at rest");
+    assert!(!change.step(&rig.space));
+    let refused = rig.try_map(&zero, page(200), 1, RW, MapFlags::FIXED);
+    assert_eq!(refused, Err(Refusal::Changing));
+    rig.complete(Ok(change));
+    let closed = Refusal::Error(VmError::Closed);
+    let refused = rig.try_map(&zero, page(200), 1, RW, MapFlags::FIXED);
+    assert_eq!((refused, rig.space.teardown().err()), (Err(closed), Some(closed)));
+    assert_eq!(rig.load(0, HERE), Err(ExitKind::NotMapped));
+    drop(zero);
+    rig.finish(options());
 }

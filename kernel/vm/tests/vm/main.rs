@@ -10,6 +10,7 @@ mod changes;
 mod coverage;
 mod exhaustion;
 mod explore;
+mod explored;
 mod flat;
 mod harness;
 mod ops;

@@ -9,6 +9,7 @@ use vellum_vm::machine::{Machine, Pools};
 use vellum_vm::ops::AccessRefusal;
 use vellum_vm::page_table::{Walk, find};
 use vellum_vm::refpage;
+use vellum_vm::tag::Tag;
 
 type Host = Rig<Single>;
 
@@ -346,4 +347,29 @@ fn a_store_that_upgrades_its_leaf_is_not_stopped_by_the_old_translation() {
     let stat = rig.stat();
     assert_eq!((stat.faults_write_upgrade, stat.faults_spurious), (1, 0));
     assert_eq!((stat.private_frames, rig.model.read(slot)), (1, leaf));
+}
+
+#[test]
+fn a_machine_without_tags_writes_none_and_maps_no_tagged_memory() {
+    let options = ModelOptions { tags: false, ..options() };
+    let rig = Host::with(options);
+    let five = Tag::new(5).expect("a tag");
+    let refused = refpage::tagged(&rig.model, &rig.account, five, rig.space.counters());
+    assert_eq!(refused.err(), Some(VmError::TagsUnsupported));
+    let (object, memory) = (rig.pattern(3), rig.memory(2));
+    let refused = Err(Refusal::Error(VmError::TagsUnsupported));
+    assert_eq!(rig.try_map(&object, HERE, 1, RWT, MapFlags::FIXED), refused);
+    rig.map(&object, HERE, 1, RW);
+    rig.map(&memory, page(8), 2, RW);
+    for address in [HERE, page(8)] {
+        rig.store(0, address | 7 << 56, 1).expect("a frame");
+        assert_eq!((rig.load(1, address | 2 << 56), rig.load_tag(1, address)), (Ok(1), Ok(0)));
+    }
+    let made = refpage::from_user(&rig.space, UserPointer::new(HERE), 16).expect("readable");
+    assert_eq!(made.kind().0, vellum_abi::ObjectKind::Bytes);
+    assert!(rig.space.protect(range(HERE, 1), RWT).is_err());
+    let stat = rig.stat();
+    assert_eq!((stat.tag_bytes_written, stat.create_tag_bytes_written), (0, 0));
+    drop((object, memory, made));
+    rig.finish(options);
 }

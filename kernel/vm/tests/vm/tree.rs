@@ -147,7 +147,8 @@ fn the_tree_answers_as_an_ordered_map_does() {
 #[test]
 fn ten_thousand_mappings_stay_balanced_in_whatever_order_they_come_and_go() {
     let scattered = |number: u64| number * 7919 % 10_000;
-    let inwards = |number: u64| if number % 2 == 0 { number / 2 } else { 9_999 - number / 2 };
+    let inwards =
+        |number: u64| if number.is_multiple_of(2) { number / 2 } else { 9_999 - number / 2 };
     let orders: [fn(u64) -> u64; 4] =
         [|number| number, |number| 9_999 - number, scattered, inwards];
     for order in orders {

@@ -82,7 +82,7 @@ fn without_handles() -> Result<(), Error> {
     Ok(())
 }
 
-/// Uses kernel memory up by mappings that cannot be merged, then by objects.
+/// Uses kernel memory up by mappings that cannot be merged, then by processes, then by objects.
 fn without_kernel_memory() -> Result<(), Error> {
     let request = |page: usize| MapRequest {
         protection: if page.is_multiple_of(2) { Protection::READ } else { Protection::NONE },
@@ -95,7 +95,9 @@ fn without_kernel_memory() -> Result<(), Error> {
         }
         Err(error) => Some(error),
     });
-    check!("a mapping is refused", refusal, Some(Error::OutOfKernelMemory));
+    check!("a mapping is refused", refusal, Some(Error::LimitReached));
+    let refusal = (0..).find_map(|_| calls::process_create().err());
+    check!("a process is refused", refusal, Some(Error::OutOfKernelMemory));
     let mut last = None;
     while let Ok(object) = create(0) {
         last = Some(object.into_handle());

@@ -1,0 +1,199 @@
+//! What the arguments of each call are, and a good value of each.
+
+use crate::scene::{HOLE, OBJECT_BYTES, RECORDS, Value, WRITABLE};
+use Kind::{
+    Advice, AdvisedRange, AnyByte, AnyWord, BytesIn, BytesOut, Content, CopyRights, Flags,
+    InspectedMemory, InspectedProcess, InspectedThread, Length, ManagedProcess, ManagedThread,
+    MapOptions, MappedObject, NewLength, NewRange, ObjectOffset, OpenHandle, Place, Protection,
+    RangeLength, RecordIn, RecordOut, Size, Tag, TheirBytesIn, TheirBytesOut, TransferredHandle,
+};
+use Value::{Anonymous, Child, Dead, Memory, Number, Own, Thread};
+use vellum_user::abi::{Call, MapFlags, PAGE_SIZE, Protection as Bits, Rights};
+
+/// What an argument means to its call, as far as that decides which values are bad.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Nothing is bad.
+    AnyWord,
+    /// A handle of any kind.
+    OpenHandle,
+    /// A handle with TRANSFER.
+    TransferredHandle,
+    /// A process that the call changes.
+    ManagedProcess,
+    /// A process that the call looks at.
+    InspectedProcess,
+    /// A thread that the call changes.
+    ManagedThread,
+    /// A thread that the call looks at.
+    InspectedThread,
+    /// A memory object that the call looks at.
+    InspectedMemory,
+    /// What `map` takes for an object.
+    MappedObject,
+    /// Where a record of words goes.
+    RecordOut,
+    /// Where a record of words comes from.
+    RecordIn,
+    /// The caller's bytes to read.
+    BytesIn,
+    /// The caller's bytes to write.
+    BytesOut,
+    /// The target's bytes to read.
+    TheirBytesIn,
+    /// The target's bytes to write.
+    TheirBytesOut,
+    /// How many bytes to move.
+    Length,
+    /// An address that is looked up.
+    Place,
+    /// The start of a range that must be free.
+    NewRange,
+    /// The start of a range that must be mapped.
+    AdvisedRange,
+    /// The length of a range.
+    RangeLength,
+    /// The options word of `map`.
+    MapOptions,
+    /// An offset in an object.
+    ObjectOffset,
+    /// Protection bits.
+    Protection,
+    /// An advice number.
+    Advice,
+    /// A flag word without defined flags.
+    Flags,
+    /// Rights that the handle has.
+    CopyRights,
+    /// The address of a reference page's content.
+    Content,
+    /// The size of that content.
+    Size,
+    /// A pattern byte.
+    AnyByte,
+    /// A tag.
+    Tag,
+    /// The length of a new memory object.
+    NewLength,
+}
+
+/// An argument.
+pub(crate) struct Parameter {
+    pub(crate) kind: Kind,
+    pub(crate) good: Value,
+}
+
+const fn of(kind: Kind, good: Value) -> Parameter {
+    Parameter { kind, good }
+}
+
+/// Options of a readable and writable mapping at its address or not at all.
+pub(crate) const FIXED: u64 = Bits::READ.bits() | Bits::WRITE.bits() | MapFlags::FIXED.bits();
+
+const PAGE: Value = Number(PAGE_SIZE);
+const NONE: Value = Number(0);
+const BYTES: Value = Number(8);
+const BUFFER: Value = Number(WRITABLE);
+const SECOND: Value = Number(WRITABLE + PAGE_SIZE);
+const READ: Value = Number(Rights::READ.bits());
+const READ_WRITE: Value = Number(Bits::READ.bits() | Bits::WRITE.bits());
+
+/// Returns the arguments of a call, in order. There is no arm for calls unknown to this table: a
+/// new one does not compile until it is here.
+pub(crate) const fn parameters(call: Call) -> &'static [Parameter] {
+    match call {
+        Call::Null | Call::Yield | Call::Clock | Call::ProcessCreate => &[],
+        Call::ConsoleWrite => const { &[of(BytesIn, BUFFER), of(Length, BYTES)] },
+        Call::Exit => const { &[of(AnyWord, NONE)] },
+        Call::Stat => const { &[of(InspectedProcess, Own), of(RecordOut, BUFFER)] },
+        Call::HandleClose => const { &[of(OpenHandle, Memory)] },
+        Call::HandleCopy => {
+            const { &[of(ManagedProcess, Own), of(TransferredHandle, Memory), of(CopyRights, READ)] }
+        }
+        Call::ObjectQuery => const { &[of(InspectedMemory, Memory), of(RecordOut, BUFFER)] },
+        Call::RefpageCreate => {
+            const { &[of(Content, BUFFER), of(Size, Number(16)), of(Flags, NONE)] }
+        }
+        Call::RefpageCreatePattern => const { &[of(AnyByte, NONE), of(Flags, NONE)] },
+        Call::RefpageCreateTag => const { &[of(Tag, NONE), of(Flags, NONE)] },
+        Call::MemoryCreate => const { &[of(NewLength, Number(OBJECT_BYTES)), of(Flags, NONE)] },
+        Call::Map => {
+            const {
+                &[
+                    of(ManagedProcess, Own),
+                    of(MappedObject, Anonymous),
+                    of(NewRange, Number(HOLE)),
+                    of(RangeLength, PAGE),
+                    of(MapOptions, Number(FIXED)),
+                    of(ObjectOffset, NONE),
+                ]
+            }
+        }
+        Call::Unmap => {
+            const { &[of(ManagedProcess, Own), of(AdvisedRange, BUFFER), of(RangeLength, PAGE)] }
+        }
+        Call::Protect => {
+            const {
+                &[
+                    of(ManagedProcess, Own),
+                    of(AdvisedRange, BUFFER),
+                    of(RangeLength, PAGE),
+                    of(Protection, READ_WRITE),
+                ]
+            }
+        }
+        Call::Advise => {
+            const {
+                &[
+                    of(ManagedProcess, Own),
+                    of(AdvisedRange, BUFFER),
+                    of(RangeLength, PAGE),
+                    of(Advice, NONE),
+                ]
+            }
+        }
+        Call::Query => {
+            const { &[of(InspectedProcess, Own), of(Place, BUFFER), of(RecordOut, SECOND)] }
+        }
+        Call::MemoryRead => {
+            const {
+                &[
+                    of(InspectedProcess, Own),
+                    of(TheirBytesIn, BUFFER),
+                    of(BytesOut, SECOND),
+                    of(Length, BYTES),
+                ]
+            }
+        }
+        Call::MemoryWrite => {
+            const {
+                &[
+                    of(ManagedProcess, Own),
+                    of(TheirBytesOut, BUFFER),
+                    of(BytesIn, SECOND),
+                    of(Length, BYTES),
+                ]
+            }
+        }
+        Call::ProcessWait => const { &[of(InspectedProcess, Dead), of(RecordOut, BUFFER)] },
+        Call::ProcessKill | Call::ThreadCreate => const { &[of(ManagedProcess, Child)] },
+        Call::ThreadReadRegisters => {
+            const { &[of(InspectedThread, Thread), of(RecordOut, BUFFER)] }
+        }
+        Call::ThreadWriteRegisters => {
+            const { &[of(ManagedThread, Thread), of(RecordIn, Number(RECORDS + 2048))] }
+        }
+        Call::ThreadStart => const { &[of(ManagedThread, Thread)] },
+        Call::SystemQuery => const { &[of(RecordOut, BUFFER)] },
+    }
+}
+
+/// Every argument register that a call reads is in the table.
+const _: () = {
+    let mut index = 0;
+    while index < Call::ALL.len() {
+        let call = Call::ALL[index];
+        assert!(parameters(call).len() == call.arguments());
+        index += 1;
+    }
+};
