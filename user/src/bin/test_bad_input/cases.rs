@@ -86,6 +86,10 @@ const GUARD_AND_STACK: Value = Number(GUARD_BYTES + STACK_BYTES);
 
 /// Every case.
 pub(crate) const CASES: &[Case] = cases! {
+    // The console, while the buffers still hold line feeds.
+    ConsoleWrite "nothing from nowhere" [FREE, NONE] => Allowed(Nothing);
+    ConsoleWrite "a tagged buffer" [TaggedPointer, Number(1)] => Allowed(Undo::Value(1));
+    ConsoleWrite "half nowhere" [ACROSS, BYTES] => Partly(BadAddress, 4);
     // map: replacing what is sealed, and parts of what is mapped.
     Map "replacing text" [Own, Anonymous, Text, PAGE, REPLACE, NONE] => Refused(Sealed);
     Map "replacing the guard" [Own, Anonymous, Guard, PAGE, REPLACE, NONE] => Refused(Sealed);
@@ -147,7 +151,9 @@ pub(crate) const CASES: &[Case] = cases! {
     // unmap.
     Unmap "guard and stack" [Own, Guard, GUARD_AND_STACK] => Refused(Sealed);
     Unmap "everything" [Own, BOTTOM, EVERYTHING] => Refused(Sealed);
-    Unmap "of a dead process" [Dead, BUFFER, PAGE] => Refused(NotMapped);
+    Unmap "of a dead process" [Dead, BUFFER, PAGE] => Refused(InvalidState);
+    Protect "of a dead process" [Dead, BUFFER, PAGE, Number(READ)] => Refused(InvalidState);
+    Advise "of a dead process" [Dead, BUFFER, PAGE, NONE] => Refused(InvalidState);
     // protect.
     Protect "half mapped"
         [Own, Number(EDGE), Number(2 * PAGE_SIZE), Number(READ)] => Refused(NotMapped);
@@ -177,10 +183,7 @@ pub(crate) const CASES: &[Case] = cases! {
         [Number(EDGE + PAGE_SIZE - 8)] => Refused(BadAddress);
     SystemQuery "a tagged record" [TaggedPointer] => Allowed(Nothing);
     ObjectQuery "a tagged record" [Memory, TaggedPointer] => Allowed(Nothing);
-    // bytes.
-    ConsoleWrite "nothing from nowhere" [FREE, NONE] => Allowed(Nothing);
-    ConsoleWrite "a tagged buffer" [TaggedPointer, Number(1)] => Allowed(Undo::Value(1));
-    ConsoleWrite "half nowhere" [ACROSS, BYTES] => Partly(BadAddress, 4);
+    // memory of processes.
     MemoryRead "from half nowhere" [Own, ACROSS, BUFFER, BYTES] => Partly(BadAddress, 4);
     MemoryRead "to half nowhere" [Own, BUFFER, ACROSS, BYTES] => Partly(BadAddress, 4);
     MemoryRead "a tagged buffer"
