@@ -3,7 +3,7 @@
 use crate::parameters::Kind;
 use crate::scene::{HOLE, NO_ACCESS, READ_ONLY, Value, WRITABLE};
 use Value::{
-    Anonymous, Archive, Child, ChildNotInspected, ChildNotManaged, Foreign, Guard, Memory,
+    Anonymous, Archive, Child, ChildNotInspected, ChildNotManaged, Closed, Foreign, Guard, Memory,
     MemoryNotInspected, MemoryNotMapped, MemoryNotRead, MemoryNotTransferred, Mismatched, Number,
     Own, Stack, Stale, TaggedPointer, Text, Thread, ThreadNotInspected, ThreadNotManaged, Wide,
 };
@@ -34,6 +34,7 @@ const HANDLES: &[Bad] = &[
     bad("a slot beyond any table", Number(0x001f_ffff), Error::BadHandle),
     bad("good below a set bit 32", Wide, Error::BadHandle),
     bad("all bits", Number(u64::MAX), Error::BadHandle),
+    bad("closed", Closed, Error::BadHandle),
     bad("stale", Stale, Error::BadHandle),
     bad("foreign", Foreign, Error::BadHandle),
 ];

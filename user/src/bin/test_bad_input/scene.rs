@@ -45,6 +45,8 @@ pub(crate) enum Value {
     /// The constant for anonymous memory.
     Anonymous,
     /// A handle that was closed.
+    Closed,
+    /// A handle that was closed, and whose slot has another handle now.
     Stale,
     /// A handle that another process has and this one has not.
     Foreign,
@@ -106,7 +108,10 @@ pub(crate) struct Scene {
     pattern: MemoryObject,
     /// Handles to the same objects with one right less.
     narrowed: Narrowed,
+    closed: Handle,
     stale: Handle,
+    #[expect(dead_code, reason = "held so that the slot of the stale handle is in use")]
+    reused: MemoryObject,
     foreign: Handle,
     archive: Handle,
     text: u64,
@@ -161,9 +166,12 @@ impl Scene {
         let (memory, pattern) = (MemoryObject::new(OBJECT_BYTES)?, MemoryObject::pattern(0x5a)?);
         let narrowed = Narrowed::new(&child, &thread, &memory)?;
         let pages = pages(&pattern, &narrowed.memory[1])?;
-        let gone = MemoryObject::pattern(1)?;
-        let stale = gone.handle();
+        // The first is closed now and its slot used again, the second at the end of this function.
+        let (gone, brief) = (MemoryObject::pattern(1)?, MemoryObject::pattern(2)?);
+        let (stale, closed) = (gone.handle(), brief.handle());
         drop(gone);
+        let reused = MemoryObject::pattern(3)?;
+        assert_eq!(reused.handle().index(), stale.index(), "the slot of a closed handle is next");
         let mut foreign = stale;
         for _ in 0..FOREIGN_HANDLES {
             foreign = memory.copy_to(&child, Rights::READ)?;
@@ -181,7 +189,9 @@ impl Scene {
             memory,
             pattern,
             narrowed,
+            closed,
             stale,
+            reused,
             foreign,
             archive,
             text,
@@ -204,6 +214,7 @@ impl Scene {
             Value::Wide => return self.memory.handle().to_word() | 1 << 32,
             Value::Own => Handle::SELF,
             Value::Anonymous => Handle::ANONYMOUS,
+            Value::Closed => self.closed,
             Value::Stale => self.stale,
             Value::Foreign => self.foreign,
             Value::Archive => self.archive,
