@@ -41,10 +41,12 @@ pub extern "C" fn abort(context: &mut Context, esr: u64, far: u64) -> Leave {
 
 /// Any other exception of user code.
 pub extern "C" fn exception(context: &mut Context, esr: u64, far: u64) -> Leave {
+    let access = syndrome::access_at_far(esr);
     let report = ExitReport {
         kind: syndrome::death(esr) as u64,
         status: esr,
-        address: if syndrome::has_address(esr) { UserPointer::new(far).untagged() } else { 0 },
+        address: access.map_or(0, |_| UserPointer::new(far).untagged()),
+        access: access.map_or(0, |access| access as u64),
         pc: context.pc(),
         ..ExitReport::default()
     };

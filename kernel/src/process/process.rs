@@ -133,8 +133,10 @@ impl Process {
         if handle == Handle::SELF {
             return Ok(Target::Own(this));
         }
-        match this.object(handle, rights)? {
-            (Object::Process(process), _) => Ok(Target::Other(process)),
+        // The kind first: a handle to something else is no process handle that lacks a right.
+        match this.object(handle, Rights::NONE)? {
+            (Object::Process(process), held) if held.contains(rights) => Ok(Target::Other(process)),
+            (Object::Process(_), _) => Err(Error::MissingRight),
             _ => Err(Error::WrongObject),
         }
     }

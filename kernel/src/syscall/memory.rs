@@ -74,8 +74,11 @@ fn mappable(
     if handle == Handle::ANONYMOUS {
         return Ok((first::zero_object().clone(), Protection::ALL));
     }
-    let (object, rights) = request.process().object(handle, Rights::MAP | Rights::READ)?;
+    let (object, rights) = request.process().object(handle, Rights::NONE)?;
     let Object::Memory(object) = object else { return Err(Error::WrongObject) };
+    if !rights.contains(Rights::MAP | Rights::READ) {
+        return Err(Error::MissingRight);
+    }
     let mut maximum = Protection::READ | Protection::TAGGED;
     if !options.flags.contains(MapFlags::SHARED) || rights.contains(Rights::WRITE) {
         maximum = maximum | Protection::WRITE;

@@ -39,8 +39,11 @@ pub(super) fn stat(request: &Request<'_>) -> Result {
 pub(super) fn object_query(request: &Request<'_>) -> Result {
     let [handle, out, ..] = request.arguments;
     let handle = Handle::from_word(handle).ok_or(Error::BadHandle)?;
-    let (object, _) = request.process().object(handle, Rights::INSPECT)?;
+    let (object, rights) = request.process().object(handle, Rights::NONE)?;
     let Object::Memory(object) = object else { return Err(Error::WrongObject.into()) };
+    if !rights.contains(Rights::INSPECT) {
+        return Err(Error::MissingRight.into());
+    }
     // The reference that this call holds is not one of the object's users.
     let info = object.info(Hardware.owners(&object) - 1);
     user::write_words(request.process(), out, info.to_words())?;

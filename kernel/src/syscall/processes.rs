@@ -95,8 +95,9 @@ fn thread_of(
     rights: Rights,
 ) -> core::result::Result<crate::memory::pools::PoolArc<Thread>, Error> {
     let handle = Handle::from_word(word).ok_or(Error::BadHandle)?;
-    match request.process().object(handle, rights)? {
-        (Object::Thread(thread), _) => Ok(thread),
+    match request.process().object(handle, Rights::NONE)? {
+        (Object::Thread(thread), held) if held.contains(rights) => Ok(thread),
+        (Object::Thread(_), _) => Err(Error::MissingRight),
         _ => Err(Error::WrongObject),
     }
 }

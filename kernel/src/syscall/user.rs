@@ -8,10 +8,11 @@ use crate::arch::tlb;
 use crate::arch::user_copy::{self, CopyFault};
 use crate::memory::pools::PoolArc;
 use crate::process::{Process, Wait};
-use vellum_abi::Error;
+use vellum_abi::{Error, FaultAccess};
 use vellum_vm::addr::UserPointer;
 use vellum_vm::error::VmError;
 use vellum_vm::fault::Outcome;
+use vellum_vm::ops::AccessRefusal;
 use vellum_vm::syndrome::{self, AbortKind};
 
 /// Why a copy stopped, and after how many bytes.
@@ -107,6 +108,9 @@ pub(super) fn read_words<const N: usize>(
 
 /// Writes a record of words. Only calls without another effect do this.
 ///
+/// The record's last page is made writable first, so that nothing is written of one that reaches
+/// into memory that is not.
+///
 /// # Errors
 /// As [`read_words`].
 pub(super) fn write_words<const N: usize>(
@@ -114,6 +118,13 @@ pub(super) fn write_words<const N: usize>(
     to: u64,
     words: [u64; N],
 ) -> Result<(), Stop> {
+    let last = UserPointer::new(aligned(to)?.wrapping_add(8 * N as u64 - 1));
+    let page = last.page().ok_or(Error::BadAddress)?;
+    match process.space.with_frame(page, FaultAccess::Write, |_, _| ()) {
+        Ok(()) => {}
+        Err(AccessRefusal::Fault(kind)) => return Err(VmError::of_access(kind).into()),
+        Err(AccessRefusal::Changing) => return Err(Stop::Restart(Wait::AtRest(process.clone()))),
+    }
     for (index, word) in words.iter().enumerate() {
         let address = aligned(to)?.wrapping_add(8 * index as u64);
         let bytes = word.to_le_bytes();

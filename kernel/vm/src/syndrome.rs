@@ -84,11 +84,16 @@ pub const fn abort(esr: u64, far: u64) -> Abort {
     Abort { pointer: UserPointer::new(far), access, kind }
 }
 
-/// Returns whether an exception that is no abort leaves an address in FAR: only a misaligned
-/// program counter and a watchpoint do; for all others FAR still holds somebody else's fault.
+/// Returns what an exception that is no abort tried to do at the address in FAR: only a misaligned
+/// program counter and a watchpoint leave one; for all others FAR still holds somebody else's fault.
 #[must_use]
-pub const fn has_address(esr: u64) -> bool {
-    matches!(class(esr), EC_PC_ALIGNMENT | EC_WATCHPOINT_EL0)
+pub const fn access_at_far(esr: u64) -> Option<FaultAccess> {
+    match class(esr) {
+        EC_PC_ALIGNMENT => Some(FaultAccess::Execute),
+        EC_WATCHPOINT_EL0 if esr & WRITE_NOT_READ != 0 => Some(FaultAccess::Write),
+        EC_WATCHPOINT_EL0 => Some(FaultAccess::Read),
+        _ => None,
+    }
 }
 
 /// Returns how a process dies of an exception that is neither an abort nor a supervisor call.
