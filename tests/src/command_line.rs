@@ -44,7 +44,7 @@ pub enum Command {
     },
     /// Prints the figures
     Bench {
-        /// Only these
+        /// Only these: thread, paths, image
         #[arg(value_name = "NAME")]
         names: Vec<String>,
         /// Also writes figures.json and one CSV file for each into this directory
@@ -76,11 +76,11 @@ pub struct Options {
     /// The CPU model, as QEMU names it
     #[arg(long, global = true, default_value = "max")]
     pub cpu: String,
-    /// The number of CPUs
+    /// The CPUs of the machine, at most 8; the kernel uses one
     #[arg(long, global = true, value_name = "N", default_value_t = 1)]
-    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=8))]
     pub smp: u32,
-    /// The size of RAM
+    /// The size of RAM, from 64M to 8G
     #[arg(long, global = true, value_name = "SIZE", default_value = "512M")]
     pub memory: String,
     /// One instruction is one nanosecond and every run is the same; this is the default
@@ -106,6 +106,7 @@ pub struct Options {
     pub profile: Option<Profile>,
     /// When the watchdog ends QEMU [default: 300, of a test 120, of a benchmark 900]
     #[arg(long, global = true, value_name = "SECONDS")]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..))]
     pub timeout: Option<u64>,
 }
 
