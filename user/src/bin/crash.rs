@@ -39,7 +39,13 @@ fn main(arguments: &Arguments) -> u64 {
         "hang" => loop {
             core::hint::spin_loop();
         },
-        _ => println!("crash: name a way to end"),
+        _ => {
+            println!(
+                "crash: name a way to end: null, null_write, kernel, write_text, jump, stack,"
+            );
+            println!("tag, tag_write, undefined, privileged, breakpoint, unaligned, panic, check,");
+            println!("hang, exit=N");
+        }
     }
     NO_SUCH_WAY
 }
