@@ -7,6 +7,7 @@
 mod archives;
 mod context;
 mod ends;
+mod instructions;
 mod machines;
 mod outside;
 mod programs;
@@ -25,7 +26,8 @@ fn main() -> ExitCode {
         eprintln!("{failure}");
         return failure.exit_code();
     }
-    let named = [ends::TESTS, machines::TESTS, tool::TESTS, outside::TESTS].concat();
+    let named =
+        [ends::TESTS, instructions::TESTS, machines::TESTS, tool::TESTS, outside::TESTS].concat();
     let mut trials: Vec<_> =
         named.into_iter().map(|(name, test)| Trial::test(name, test)).collect();
     trials.extend(archives::trials());
