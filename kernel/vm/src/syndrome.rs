@@ -6,8 +6,6 @@
 use crate::addr::UserPointer;
 use vellum_abi::{ExitKind, FaultAccess};
 
-/// Supervisor call from AArch64.
-pub const EC_SVC64: u64 = 0x15;
 const EC_UNKNOWN: u64 = 0x00;
 const EC_FP_TRAP: u64 = 0x07;
 const EC_ILLEGAL_STATE: u64 = 0x0e;
@@ -16,8 +14,6 @@ const EC_SVE_TRAP: u64 = 0x19;
 const EC_SME_TRAP: u64 = 0x1d;
 const EC_INSTRUCTION_ABORT_EL0: u64 = 0x20;
 const EC_PC_ALIGNMENT: u64 = 0x22;
-const EC_DATA_ABORT_EL0: u64 = 0x24;
-const EC_DATA_ABORT_EL1: u64 = 0x25;
 const EC_SP_ALIGNMENT: u64 = 0x26;
 const EC_BREAKPOINT_EL0: u64 = 0x30;
 const EC_WATCHPOINT_EL0: u64 = 0x34;
@@ -105,43 +101,6 @@ pub const fn death(esr: u64) -> ExitKind {
         EC_PC_ALIGNMENT | EC_SP_ALIGNMENT => ExitKind::Alignment,
         EC_BREAKPOINT_EL0..=EC_BRK64 => ExitKind::Breakpoint,
         _ => ExitKind::Unhandled,
-    }
-}
-
-/// Returns the exception class in words, for a panic.
-#[must_use]
-pub const fn class_text(esr: u64) -> &'static str {
-    match class(esr) {
-        EC_UNKNOWN => "undefined instruction",
-        EC_FP_TRAP => "trapped floating-point instruction",
-        EC_ILLEGAL_STATE => "illegal execution state",
-        EC_SVC64 => "supervisor call",
-        EC_SYSTEM_REGISTER => "trapped system register access",
-        EC_SVE_TRAP | EC_SME_TRAP => "trapped vector instruction",
-        EC_INSTRUCTION_ABORT_EL0 => "instruction abort from user mode",
-        0x21 => "instruction abort in the kernel",
-        EC_PC_ALIGNMENT => "misaligned program counter",
-        EC_DATA_ABORT_EL0 => "data abort from user mode",
-        EC_DATA_ABORT_EL1 => "data abort in the kernel",
-        EC_SP_ALIGNMENT => "misaligned stack pointer",
-        0x2f => "SError interrupt",
-        EC_BREAKPOINT_EL0..=EC_BRK64 => "debug exception",
-        _ => "exception of another class",
-    }
-}
-
-/// Returns the fault status code of an abort in words, for a panic.
-#[must_use]
-pub const fn status_text(esr: u64) -> &'static str {
-    match esr & 0x3f {
-        0b00_0000..=0b00_0011 => "address size fault",
-        0b00_0100..=0b00_0111 => "translation fault",
-        0b00_1000..=0b00_1011 => "access flag fault",
-        0b00_1100..=0b00_1111 => "permission fault",
-        0b01_0001 => "tag check fault",
-        0b10_0001 => "alignment fault",
-        0b11_0000 => "TLB conflict",
-        _ => "external abort or other",
     }
 }
 
