@@ -10,7 +10,7 @@ use core::marker::PhantomData;
 use core::ops::Range;
 use vellum_abi::{
     Advice, Error, Handle, MapFlags, MapOptions, MappingInfo, PAGE_SIZE, PageState, Policy,
-    Protection,
+    Protection, Switches,
 };
 
 /// Bytes in a page, for arithmetic on offsets.
@@ -41,6 +41,12 @@ pub struct MapRequest {
     pub flags: MapFlags,
     /// How clean pages get their contents.
     pub policy: Policy,
+    /// What is switched on beyond the policy.
+    pub switches: Switches,
+    /// log2 of the pages that one read fault maps.
+    pub around: u8,
+    /// The tag that `TAG_HINT` asks for.
+    pub tag: u8,
     /// Where the mapping must be; `None` leaves it to the kernel.
     pub address: Option<usize>,
     /// Offset in the object in bytes.
@@ -57,6 +63,9 @@ impl MapRequest {
             protection: Protection::READ | Protection::WRITE,
             flags: MapFlags::NONE,
             policy: Policy::default(),
+            switches: Switches::NONE,
+            around: 0,
+            tag: 0,
             address: None,
             offset: 0,
         }
@@ -106,6 +115,9 @@ impl MapRequest {
             protection: self.protection,
             flags: self.flags | place,
             policy: self.policy,
+            switches: self.switches,
+            around: self.around,
+            tag: self.tag,
         };
         let address = self.address.unwrap_or(0) as u64;
         let length = self.length as u64;

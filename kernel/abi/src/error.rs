@@ -106,6 +106,14 @@ errors! {
     26 InvalidRegisters Einval "register value not allowed";
     /// The mapping was sealed when it was made.
     27 Sealed Eperm "mapping is sealed";
+    /// The kind of mapping does not allow the operation (a guard, a device).
+    28 NotPermitted Eperm "not for this kind of mapping";
+    /// A policy or switch that does not fit the object or the kind of mapping.
+    29 WrongPolicy Einval "policy does not fit the object";
+    /// A range of several mappings where the call works on one.
+    30 SeveralMappings Efault "range of several mappings";
+    /// A tag check mode that the CPU does not have.
+    31 TagModeUnsupported Eopnotsupp "tag check mode not on this machine";
 }
 
 #[cfg(test)]

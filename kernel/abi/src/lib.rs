@@ -29,7 +29,7 @@ pub mod start;
 pub use call::Call;
 pub use error::{Errno, Error};
 pub use exit::{ExitKind, ExitReport, FaultAccess};
-pub use flags::{Advice, MapFlags, MapOptions, Policy, Protection, Rights};
+pub use flags::{Advice, MapFlags, MapOptions, Policy, Protection, RemapFlags, Rights, Switches};
 pub use handle::Handle;
 pub use records::{
     Features, MappingInfo, ObjectInfo, ObjectKind, PageState, Registers, Stat, SystemInfo,

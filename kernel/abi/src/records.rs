@@ -37,6 +37,24 @@ words! {
         faults_tag,
         /// Faults that nothing could resolve, tag check faults not counted.
         faults_denied,
+        /// Faults that pointed to a table of leaves which an object shares among its mappings.
+        faults_table,
+        /// Faults that mapped a block of 2 MiB.
+        faults_block,
+        /// Leaves that fault-around mapped beside the one asked for.
+        pages_around,
+        /// Private frames that batches made ahead of the fault.
+        speculative_frames,
+        /// Private blocks of 2 MiB; each counts 512 times in `private_frames`.
+        blocks,
+        /// Blocks, or shared tables, that were split into leaves of the process's own.
+        block_splits,
+        /// Ranges of 2 MiB that were made one block.
+        block_promotions,
+        /// Leaves that `remap` moved one by one.
+        leaves_moved,
+        /// Whole tables that `remap` moved.
+        tables_moved,
         /// Bytes of frames written by fills.
         bytes_filled,
         /// Bytes of frames written by copies, which read as many.

@@ -15,8 +15,8 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 use spin::Once;
 use vellum_abi::archive::{ArchiveError, Segment};
 use vellum_abi::{
-    Error, ExitKind, ExitReport, MapFlags, MapOptions, PAGE_SIZE, Policy, Protection, Registers,
-    Rights, USER_END,
+    Error, ExitKind, ExitReport, MapFlags, MapOptions, PAGE_SIZE, Protection, Registers, Rights,
+    USER_END,
 };
 use vellum_vm::account::Account;
 use vellum_vm::addr::PageRange;
@@ -138,7 +138,7 @@ fn map_zero(process: &Process, address: u64, length: u64) -> Result<(), Trouble>
     let options = MapOptions {
         protection: Protection::READ | Protection::WRITE,
         flags: MapFlags::FIXED,
-        policy: Policy::ReferencePage,
+        ..MapOptions::default()
     };
     let object = zero_object().clone();
     let request =

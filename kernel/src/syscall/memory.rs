@@ -45,6 +45,7 @@ pub(super) fn advise(request: &Request<'_>) -> Result {
     let target = Process::target(request.process(), target, Rights::MANAGE)?;
     match advice {
         Advice::Decommit => begin(request, &target, target.space.decommit(range)),
+        _ => Err(Error::InvalidAdvice.into()),
     }
 }
 

@@ -24,6 +24,9 @@ pub enum VmError {
     TagsUnsupported,
     SharedWritable,
     Sealed,
+    NotPermitted,
+    WrongPolicy,
+    SeveralMappings,
     Closed,
 }
 
@@ -46,6 +49,9 @@ impl From<VmError> for Error {
             VmError::TagsUnsupported => Error::TagsUnsupported,
             VmError::SharedWritable => Error::SharedWritable,
             VmError::Sealed => Error::Sealed,
+            VmError::NotPermitted => Error::NotPermitted,
+            VmError::WrongPolicy => Error::WrongPolicy,
+            VmError::SeveralMappings => Error::SeveralMappings,
             VmError::Closed => Error::InvalidState,
         }
     }

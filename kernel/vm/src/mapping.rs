@@ -5,7 +5,7 @@ use crate::machine::Machine;
 use crate::object::MemoryObject;
 use crate::page_table::Sharing;
 use core::ptr;
-use vellum_abi::{Policy, Protection};
+use vellum_abi::{Policy, Protection, Switches};
 
 /// A mapping. Holding one holds its object.
 #[derive(Debug)]
@@ -26,6 +26,10 @@ pub struct Mapping<M: Machine> {
     pub sealed: bool,
     /// How clean pages get their contents.
     pub policy: Policy,
+    /// What is switched on beyond the policy.
+    pub switches: Switches,
+    /// log2 of the pages that one read fault maps.
+    pub around: u8,
 }
 
 impl<M: Machine> Clone for Mapping<M> {
@@ -75,6 +79,8 @@ impl<M: Machine> Mapping<M> {
             && self.sharing == next.sharing
             && self.sealed == next.sealed
             && self.policy == next.policy
+            && self.switches == next.switches
+            && self.around == next.around
     }
 
     /// Makes `next`, which continues this mapping, part of it.

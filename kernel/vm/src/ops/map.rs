@@ -9,7 +9,7 @@ use crate::machine::Machine;
 use crate::mapping::Mapping;
 use crate::object::MemoryObject;
 use crate::page_table::Sharing;
-use vellum_abi::{MapFlags, MapOptions, PAGE_SIZE, Protection};
+use vellum_abi::{MapFlags, MapOptions, PAGE_SIZE, Policy, Protection, Switches};
 
 /// Where mappings go that have no wish: far from where programs are linked.
 const BASE: Page = Page::containing(0x10_0000_0000);
@@ -35,6 +35,9 @@ impl<M: Machine> MapRequest<M> {
     fn check(&self, machine: &M) -> Result<(), VmError> {
         let protection = self.options.protection;
         check_protection(machine, protection)?;
+        if !self.is_served() {
+            return Err(VmError::WrongPolicy);
+        }
         let pages = self.length / PAGE_SIZE;
         if ![self.address, self.length, self.offset].iter().all(|n| n.is_multiple_of(PAGE_SIZE)) {
             return Err(VmError::Misaligned);
@@ -60,6 +63,16 @@ impl<M: Machine> MapRequest<M> {
             return Err(VmError::SharedWritable);
         }
         if !self.maximum.contains(protection) { Err(VmError::MissingRight) } else { Ok(()) }
+    }
+
+    /// Returns whether everything that the options ask for exists.
+    fn is_served(&self) -> bool {
+        let MapOptions { flags, policy, switches, around, .. } = self.options;
+        let asked = MapFlags::GUARD | MapFlags::REFPAGE | MapFlags::TAG_HINT;
+        policy == Policy::ReferencePage
+            && switches == Switches::NONE
+            && around == 0
+            && flags.intersection(asked) == MapFlags::NONE
     }
 
     fn sharing(&self) -> Sharing {
@@ -94,6 +107,8 @@ impl<M: Machine> MapRequest<M> {
             sharing: self.sharing(),
             sealed: self.options.flags.contains(MapFlags::SEALED),
             policy: self.options.policy,
+            switches: self.options.switches,
+            around: self.options.around,
         }
     }
 }

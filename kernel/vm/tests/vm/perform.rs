@@ -4,7 +4,7 @@ use crate::coverage::note;
 use crate::flat::FlatMap;
 use crate::harness::{CPUS, End, Harness, Host};
 use crate::ops::{Access, At, Create, Op, Span};
-use vellum_abi::{ExitKind, FaultAccess, MapFlags, MapOptions, PAGE_SIZE, Policy};
+use vellum_abi::{ExitKind, FaultAccess, MapFlags, MapOptions, PAGE_SIZE};
 use vellum_model::Single;
 use vellum_vm::addr::{Page, PageRange, UserPointer};
 use vellum_vm::error::{Refusal, VmError};
@@ -128,7 +128,7 @@ impl Harness {
             options: MapOptions {
                 protection: request.protection,
                 flags: request.flags,
-                policy: Policy::ReferencePage,
+                ..MapOptions::default()
             },
             maximum: request.maximum,
         };

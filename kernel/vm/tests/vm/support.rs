@@ -1,9 +1,7 @@
 //! A machine with one address space on it, for tests that are written by hand.
 
 use std::sync::Arc;
-use vellum_abi::{
-    ExitKind, FaultAccess, MapFlags, MapOptions, PAGE_SIZE, Policy, Protection, Stat,
-};
+use vellum_abi::{ExitKind, FaultAccess, MapFlags, MapOptions, PAGE_SIZE, Protection, Stat};
 use vellum_model::{Family, Fault, FaultKind, Model, ModelOptions, PooledShared};
 use vellum_vm::account::Account;
 use vellum_vm::addr::{PageRange, UserPointer};
@@ -108,7 +106,7 @@ impl<F: Family> Rig<F> {
             options: MapOptions {
                 protection: Protection::READ,
                 flags: MapFlags::FIXED,
-                policy: Policy::ReferencePage,
+                ..MapOptions::default()
             },
             maximum: Protection::ALL,
         };
@@ -139,7 +137,7 @@ impl<F: Family> Rig<F> {
             address,
             length: pages * PAGE_SIZE,
             offset: 0,
-            options: MapOptions { protection, flags, policy: Policy::ReferencePage },
+            options: MapOptions { protection, flags, ..MapOptions::default() },
             maximum: Protection::ALL,
         })?;
         change.into_iter().for_each(|change| self.complete(Ok(change)));

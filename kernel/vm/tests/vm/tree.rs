@@ -3,7 +3,7 @@
 use crate::explore::explore;
 use proptest::prelude::{Strategy, prop_oneof};
 use std::collections::BTreeMap;
-use vellum_abi::{Policy, Protection};
+use vellum_abi::{Policy, Protection, Switches};
 use vellum_model::{Model, ModelOptions, PooledShared, Single};
 use vellum_vm::account::Account;
 use vellum_vm::addr::{Page, PageRange};
@@ -46,6 +46,8 @@ impl Tree {
             sharing: Sharing::Private,
             sealed: false,
             policy: Policy::ReferencePage,
+            switches: Switches::NONE,
+            around: 0,
         };
         self.mappings.insert(Node::allocate(&self.model, mapping).expect("a pool"));
     }

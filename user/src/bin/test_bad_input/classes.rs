@@ -147,10 +147,10 @@ const RANGE_LENGTHS: &[Bad] = &[
 const OPTIONS: &[Bad] = &[
     bad("unknown protection", Number(MapFlags::FIXED.bits() | 1 << 4), Error::InvalidProtection),
     bad("every protection bit", Number(0xffff), Error::InvalidProtection),
-    bad("an unknown flag", Number(1 << 20), Error::InvalidFlags),
+    bad("an unknown flag", Number(1 << 23), Error::InvalidFlags),
     bad("the highest flag", Number(1 << 31), Error::InvalidFlags),
     bad("an unknown policy", Number(0xff << 32), Error::InvalidFlags),
-    bad("a bit above the policy", Number(1 << 40), Error::InvalidFlags),
+    bad("an unknown switch", Number(1 << 46), Error::InvalidFlags),
     bad("replace without fixed", Number(MapFlags::REPLACE.bits()), Error::InvalidFlags),
     bad(
         "write and execute",
