@@ -276,6 +276,16 @@ pub fn process_create() -> Result<Handle, Error> {
     unsafe { call(Call::ProcessCreate, []) }.map(handle)
 }
 
+/// Makes a process with the same mappings and memory contents as another, and no handle and no
+/// thread.
+///
+/// # Errors
+/// `OutOfHandles`, `OutOfKernelMemory`, `OutOfFrames`, `LimitReached`, and those of the handle.
+pub fn process_clone(process: Handle) -> Result<Handle, Error> {
+    // SAFETY: the call changes no contents of memory.
+    unsafe { call(Call::ProcessClone, [process.to_word()]) }.map(handle)
+}
+
 /// Waits for the end of a process.
 ///
 /// # Errors

@@ -48,6 +48,8 @@ pub mod counter;
 #[cfg(target_os = "none")]
 pub mod entry;
 #[cfg(target_os = "none")]
+pub mod fork;
+#[cfg(target_os = "none")]
 pub mod handles;
 #[cfg(target_os = "none")]
 pub mod heap;

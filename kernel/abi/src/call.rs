@@ -100,6 +100,10 @@ calls! {
     26 ThreadStart "thread_start" 1;
     /// `(out: SystemInfo)`: what this machine is and what the kernel uses of it.
     27 SystemQuery "system_query" 1;
+    /// `(process)`: makes a process with the same mappings and memory contents, and no handle and
+    /// no thread. Private frames are shared until either side stores. x1 = handle with every right.
+    /// Needs INSPECT and MANAGE.
+    28 ProcessClone "process_clone" 1;
 }
 
 #[cfg(test)]

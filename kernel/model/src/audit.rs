@@ -6,6 +6,7 @@ use crate::violation::Violation;
 use crate::walk::is_sound;
 use crate::world::World;
 use std::collections::HashMap;
+use vellum_abi::Protection;
 use vellum_vm::addr::{FrameAddress, Page};
 use vellum_vm::page_table::{Descriptor, Ownership, SLOTS, Table};
 
@@ -28,7 +29,8 @@ impl<F: Family> Model<F> {
     }
 
     /// Checks the machine at rest: every TLB entry is what memory says, no maintenance is half
-    /// done, every leaf is sound, no frame that one private leaf owns has another leaf.
+    /// done, every leaf is sound, a private frame's count is the number of its leaves, and no
+    /// leaf of several can be stored through. `roots` are all there are.
     pub fn audit(&self, roots: &[Table]) {
         let mut world = self.world();
         world.audit_tlb();
@@ -44,7 +46,11 @@ impl<F: Family> Model<F> {
             if !is_sound(descriptor.to_word()) {
                 world.violate(Violation::UnsoundLeaf(frame, descriptor.to_word()));
             }
-            if descriptor.ownership() == Ownership::Private && uses[&frame] != 1 {
+            let writable = descriptor.protection().contains(Protection::WRITE);
+            let count = world.frame(frame).count;
+            if descriptor.ownership() == Ownership::Private
+                && (count != Some(uses[&frame]) || writable && uses[&frame] != 1)
+            {
                 world.violate(Violation::SharedPrivateFrame(frame));
             }
         }

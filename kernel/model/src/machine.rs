@@ -237,6 +237,12 @@ impl<F: Family> Machine for Model<F> {
         self.act().free(frame.into_address());
     }
 
+    fn hold_frame(&self, frame: FrameAddress) {
+        if let Some(count) = &mut self.act().frame(frame).count {
+            *count += 1;
+        }
+    }
+
     fn release_frame(&self, frame: FrameAddress) -> Option<UninitFrame> {
         let mut world = self.act();
         let count = &mut world.frame(frame).count;

@@ -189,6 +189,15 @@ pub fn count(frame: FrameAddress) -> u32 {
     entry(number(frame.to_physical())).count.load(Ordering::Acquire)
 }
 
+/// Adds one to the count of a frame that has one already. It cannot overflow: a leaf is a word of
+/// RAM, and RAM has no 2^31 words for leaves.
+#[inline]
+pub fn hold(frame: FrameAddress) {
+    // Relaxed: the count that is there already keeps the frame, and whoever counts looks later.
+    let before = entry(number(frame.to_physical())).count.fetch_add(1, Ordering::Relaxed);
+    debug_assert!(before != 0 && before < POISONED, "{frame:?} held that nobody has");
+}
+
 /// Takes one from a frame's count. Returns whether that was the last: then the count stays one and
 /// the frame is the caller's to give back.
 #[inline]

@@ -75,6 +75,11 @@ impl Machine for Hardware {
     }
 
     #[inline]
+    fn hold_frame(&self, frame: FrameAddress) {
+        frames::hold(frame);
+    }
+
+    #[inline]
     fn release_frame(&self, frame: FrameAddress) -> Option<UninitFrame> {
         frames::release(frame).then(|| UninitFrame::from_allocator(frame))
     }

@@ -7,6 +7,7 @@
 //! No function here blocks. A handler answers an [`Outcome`]; the vector saves the registers and
 //! `scheduler::switch` acts on it.
 
+mod cloning;
 mod end;
 pub mod first;
 pub mod handle;
@@ -17,6 +18,7 @@ pub mod queue;
 pub mod scheduler;
 mod thread;
 
+pub use cloning::Cloning;
 pub use operation::Operation;
 pub use process::{Life, Process};
 pub use thread::Thread;

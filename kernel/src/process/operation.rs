@@ -5,7 +5,7 @@
 //! know: who else runs meanwhile.
 
 use super::end::End;
-use super::{Outcome, Process, Thread, Wait};
+use super::{Cloning, Outcome, Process, Thread, Wait};
 use crate::memory::graves;
 use crate::memory::machine::Hardware;
 use crate::memory::pools::PoolArc;
@@ -35,6 +35,8 @@ pub enum Progress {
 pub enum Operation {
     /// A change of a process's address space. Its results are in the registers already.
     Change(PoolArc<Process>, Change<Hardware>),
+    /// A process that is made as the clone of another.
+    Clone(Cloning),
     /// Bytes on the way between processes or to the console.
     Transfer(Transfer),
     /// The end of a process.
@@ -54,6 +56,7 @@ impl Operation {
                     Progress::Done(None)
                 }
             },
+            Operation::Clone(cloning) => cloning.run(thread),
             Operation::Transfer(transfer) => transfer.run(thread),
             Operation::End(end) => end.run(),
             Operation::Clear if graves::clear() => Progress::Done(None),

@@ -157,6 +157,7 @@ fn serve(thread: &PoolArc<Thread>, context: &Context, number: u64) -> Result {
         Call::ThreadWriteRegisters => processes::thread_write_registers(&request),
         Call::ThreadStart => processes::thread_start(&request),
         Call::SystemQuery => observe::system_query(&request),
+        Call::ProcessClone => processes::process_clone(&request),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Answer, Request, Result, Stop, user};
 use crate::process::handle::Object;
-use crate::process::{Life, Operation, Outcome, Process, Thread, Wait, end_operation};
+use crate::process::{Cloning, Life, Operation, Outcome, Process, Thread, Wait, end_operation};
 use vellum_abi::{Error, ExitKind, ExitReport, Handle, Registers, Rights};
 
 pub(super) fn exit(request: &Request<'_>) -> Result {
@@ -16,6 +16,19 @@ pub(super) fn process_create(request: &Request<'_>) -> Result {
     let process = Process::create(request.process().account())?;
     let handle = request.process().give(Object::Process(process), Rights::ALL)?;
     Ok(Answer::Value(handle.to_word()))
+}
+
+pub(super) fn process_clone(request: &Request<'_>) -> Result {
+    let rights = Rights::INSPECT | Rights::MANAGE;
+    let parent = Process::target(request.process(), request.arguments[0], rights)?;
+    let child = Process::create(request.process().account())?;
+    let cloning =
+        parent.space.clone_space().map_err(|refusal| Stop::from_refusal(refusal, &parent))?;
+    let operation = Operation::Clone(Cloning::new(parent.clone(), child, cloning));
+    match operation.begin(request.thread) {
+        (Some(reply), _) => Ok(Answer::Reply(reply)),
+        (None, outcome) => Ok(Answer::Outcome(outcome)),
+    }
 }
 
 pub(super) fn process_wait(request: &Request<'_>) -> Result {

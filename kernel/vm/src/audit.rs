@@ -10,6 +10,7 @@ use crate::machine::Machine;
 use crate::mapping::Mapping;
 use crate::object::ObjectPage;
 use crate::page_table::{Descriptor, LEAF_LEVEL, Ownership, ROOT_LEVEL, SLOTS, Table};
+use vellum_abi::Protection;
 
 /// What the auditor found wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +26,7 @@ pub enum Finding {
     Protection(Page),
     /// A shared leaf that does not show its object's frame.
     WrongFrame(Page),
-    /// A private leaf whose frame has not exactly one owner.
+    /// A private leaf whose frame has no owner, or a writable one whose frame has several.
     Count(Page),
     /// The counter of private frames does not fit.
     PrivateFrames,
@@ -101,19 +102,36 @@ impl<M: Machine> AddressSpace<M> {
         if !leaf.is_sound() {
             return Err(Finding::Unsound(page));
         }
-        if leaf.with_protection(mapping.protection) != leaf {
-            return Err(Finding::Protection(page));
-        }
         if leaf.ownership() == Ownership::Private {
             tally.private += 1;
-            let single = self.machine.frame_count(leaf.frame()) == 1;
-            return if single { Ok(()) } else { Err(Finding::Count(page)) };
+            return self.audit_private(mapping, page, leaf);
+        }
+        if leaf.with_protection(mapping.protection) != leaf {
+            return Err(Finding::Protection(page));
         }
         if shown_frame(mapping, page) == Some(leaf.frame()) {
             Ok(())
         } else {
             Err(Finding::WrongFrame(page))
         }
+    }
+}
+
+impl<M: Machine> AddressSpace<M> {
+    /// Checks a leaf of the process's own frame: after a clone it may allow less than its mapping.
+    fn audit_private(
+        &self,
+        mapping: &Mapping<M>,
+        page: Page,
+        leaf: Descriptor,
+    ) -> Result<(), Finding> {
+        let full = leaf.with_protection(mapping.protection);
+        if ![full, full.read_only(), leaf.without_access()].contains(&leaf) {
+            return Err(Finding::Protection(page));
+        }
+        let count = self.machine.frame_count(leaf.frame());
+        let writable = leaf.protection().contains(Protection::WRITE);
+        if count == 0 || writable && count != 1 { Err(Finding::Count(page)) } else { Ok(()) }
     }
 }
 

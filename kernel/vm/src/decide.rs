@@ -3,6 +3,7 @@
 //! Owns: the policy. Refuses to know: how anything is done, so that nothing has happened before
 //! the answer is there. A student who wants another policy changes this file alone.
 
+use crate::machine::Machine;
 use crate::page_table::{Descriptor, Ownership, Sharing};
 use vellum_abi::{FaultAccess, Protection};
 
@@ -17,21 +18,45 @@ pub enum Leaf {
     Valid {
         /// Whose its frame is.
         ownership: Ownership,
+        /// How many have the frame, if it is the process's own.
+        owners: Owners,
         /// What it allows.
         protection: Protection,
     },
+}
+
+/// How many private leaves and kernel holds a private frame has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owners {
+    /// This leaf alone: its process may store to the frame.
+    One,
+    /// Others, since a clone: whoever stores takes a copy.
+    Several,
 }
 
 impl Leaf {
     /// Reads a descriptor of a leaf slot.
     #[must_use]
     #[inline]
-    pub fn of(descriptor: Descriptor) -> Leaf {
+    pub fn of<M: Machine>(machine: &M, descriptor: Descriptor) -> Leaf {
         if descriptor.is_valid() {
             let (ownership, protection) = (descriptor.ownership(), descriptor.protection());
-            return Leaf::Valid { ownership, protection };
+            return Leaf::Valid { ownership, owners: Owners::of(machine, descriptor), protection };
         }
         if descriptor == Descriptor::BUSY { Leaf::Busy } else { Leaf::Empty }
+    }
+}
+
+impl Owners {
+    /// Counts the owners of a valid leaf's frame. A frame with one owner can get another only
+    /// through that owner, under the exclusive lock of its address space.
+    #[must_use]
+    #[inline]
+    pub fn of<M: Machine>(machine: &M, leaf: Descriptor) -> Owners {
+        let shared = leaf.ownership() == Ownership::Private
+            && !leaf.protection().contains(Protection::WRITE)
+            && machine.frame_count(leaf.frame()) != 1;
+        if shared { Owners::Several } else { Owners::One }
     }
 }
 
@@ -48,7 +73,7 @@ pub enum Action {
     ReadShare,
     /// Give the untouched page a private frame.
     WriteFresh,
-    /// Replace the shared frame by a private one, with break-before-make.
+    /// Replace a frame that others have too by one that they have not, with break-before-make.
     WriteCopy,
     /// Give the leaf the permissions of its mapping.
     Upgrade,
@@ -81,7 +106,12 @@ pub fn decide(protection: Protection, sharing: Sharing, leaf: Leaf, access: Faul
         (Leaf::Empty, Sharing::Shared, _) => Action::MapObject,
         (Leaf::Empty, Sharing::Private, FaultAccess::Write) => Action::WriteFresh,
         (Leaf::Empty, Sharing::Private, _) => Action::ReadShare,
-        (Leaf::Valid { ownership: Ownership::ReadShared, .. }, _, FaultAccess::Write) => {
+        (Leaf::Valid { ownership: Ownership::ReadShared, .. }, _, FaultAccess::Write)
+        | (Leaf::Valid { owners: Owners::Several, .. }, _, FaultAccess::Write) => Action::WriteCopy,
+        // The page became Tagged memory while others had its frame, whose tags may be theirs.
+        (Leaf::Valid { ownership: Ownership::Private, protection: leaf, .. }, _, _)
+            if !leaf.contains(Protection::TAGGED) && protection.contains(Protection::TAGGED) =>
+        {
             Action::WriteCopy
         }
         (Leaf::Valid { .. }, _, _) => Action::Upgrade,
@@ -90,7 +120,7 @@ pub fn decide(protection: Protection, sharing: Sharing, leaf: Leaf, access: Faul
 
 #[cfg(test)]
 mod tests {
-    use super::{Action, Leaf, allows, decide};
+    use super::{Action, Leaf, Owners, allows, decide};
     use crate::page_table::{Ownership, Sharing};
     use vellum_abi::{FaultAccess, Protection};
 
@@ -105,12 +135,18 @@ mod tests {
 
     fn leaves() -> impl Iterator<Item = Leaf> {
         let valid = OWNERSHIPS.into_iter().flat_map(|ownership| {
-            protections().map(move |protection| Leaf::Valid { ownership, protection })
+            protections().flat_map(move |protection| {
+                [Owners::One, Owners::Several].map(|owners| Leaf::Valid {
+                    ownership,
+                    owners,
+                    protection,
+                })
+            })
         });
         [Leaf::Empty, Leaf::Busy].into_iter().chain(valid)
     }
 
-    /// Runs a check over every input that `decide` can get: 16 x 2 x 50 x 3.
+    /// Runs a check over every input that `decide` can get: 16 x 2 x 98 x 3.
     fn everywhere(check_fn: impl Fn(Protection, Sharing, Leaf, FaultAccess, Action)) {
         for protection in protections() {
             for sharing in [Sharing::Private, Sharing::Shared] {
@@ -156,10 +192,28 @@ mod tests {
     }
 
     #[test]
-    fn a_load_never_takes_a_private_frame() {
-        everywhere(|_, _, _, access, action| {
-            if access != FaultAccess::Write {
+    fn a_load_takes_a_private_frame_only_to_give_a_page_its_own_tags() {
+        everywhere(|mapping, _, leaf, access, action| {
+            let tagged = |protection: Protection| protection.contains(Protection::TAGGED);
+            let retags = matches!(
+                leaf,
+                Leaf::Valid { ownership: Ownership::Private, protection, .. }
+                    if tagged(mapping) && !tagged(protection)
+            );
+            if access != FaultAccess::Write && !retags {
                 assert!(!matches!(action, Action::WriteFresh | Action::WriteCopy));
+            }
+        });
+    }
+
+    #[test]
+    fn a_store_never_reaches_a_frame_that_others_have() {
+        everywhere(|_, _, leaf, access, action| {
+            if let Leaf::Valid { owners: Owners::Several, ownership, .. } = leaf
+                && access == FaultAccess::Write
+                && ownership == Ownership::Private
+            {
+                assert!(!matches!(action, Action::Upgrade | Action::WriteFresh));
             }
         });
     }

@@ -21,6 +21,8 @@ pub enum Fill {
     Pattern(u8),
     /// The bytes, and the tags where the page is Tagged memory, of another frame.
     Copy(FrameAddress),
+    /// The bytes of another frame, under tag zero.
+    CopyBytes(FrameAddress),
 }
 
 /// What a fill wrote, in bytes.
@@ -64,14 +66,20 @@ impl Fill {
                 machine.fill_page(&frame, byte);
                 machine.clear_tags(frame.address());
             }
-            (Fill::Copy(source), false) => machine.copy_page(source, &frame),
+            (Fill::Copy(source) | Fill::CopyBytes(source), false) => {
+                machine.copy_page(source, &frame);
+            }
+            (Fill::CopyBytes(source), true) => {
+                machine.copy_page(source, &frame);
+                machine.clear_tags(frame.address());
+            }
             (Fill::Copy(source), true) => machine.copy_page_with_tags(source, &frame),
         }
         (OwnedFrame::after_fill(frame), self.written(tagged))
     }
 
     fn written(self, tagged: bool) -> Written {
-        let copies = matches!(self, Fill::Copy(_));
+        let copies = matches!(self, Fill::Copy(_) | Fill::CopyBytes(_));
         Written {
             filled: if copies { 0 } else { PAGE_SIZE },
             copied: if copies { PAGE_SIZE } else { 0 },

@@ -39,6 +39,16 @@ pub fn break_leaf<M: Machine>(
     Some(Broken(slot))
 }
 
+/// Removes everything of an address space from every TLB: leaves that were made read-only before.
+pub fn flush_space<M: Machine>(space: &AddressSpace<M>) {
+    // Orders the new descriptors before the TLBI, as in `flush_pages`.
+    space.machine.dsb_ishst();
+    space.machine.tlbi_asid(space.asid());
+    // The old translations are used by nobody when this completes.
+    space.machine.dsb_ish();
+    space.counters.add(Counter::Tlbi, 1);
+}
+
 /// Removes the leaves of pages from every TLB. Their descriptors were made invalid, or given more
 /// permissions, before.
 #[inline]

@@ -60,6 +60,8 @@ pub trait Machine: Pools + Clone + Send + Sync + 'static {
     fn allocate_frame(&self) -> Option<UninitFrame>;
     /// Gives a frame back whose count is one. No translation of it may be left in any TLB.
     fn free_frame(&self, frame: UninitFrame);
+    /// Adds one to the count of a frame that has one already.
+    fn hold_frame(&self, frame: FrameAddress);
     /// Takes one from a frame's count and returns the frame if that was the last.
     fn release_frame(&self, frame: FrameAddress) -> Option<UninitFrame>;
     /// Returns a frame's count: private leaves and kernel holds.

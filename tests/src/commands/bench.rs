@@ -26,15 +26,20 @@ const FIGURES: &str = "figures";
 
 /// A program that measures.
 struct Benchmark {
-    /// The name of the program and of its figures.
+    /// The name of its figures.
     name: &'static str,
+    /// The program.
+    program: &'static str,
     /// Its arguments, beside the one for figures.
     arguments: &'static [&'static str],
 }
 
 /// Every program that measures.
-const BENCHMARKS: &[Benchmark] =
-    &[Benchmark { name: "thread", arguments: &[] }, Benchmark { name: "paths", arguments: &[] }];
+const BENCHMARKS: &[Benchmark] = &[
+    Benchmark { name: "thread", program: "thread", arguments: &[] },
+    Benchmark { name: "paths", program: "paths", arguments: &[] },
+    Benchmark { name: "paths", program: "forks", arguments: &[] },
+];
 
 /// Prints the figures of these names, or all, and writes them into a directory.
 ///
@@ -50,7 +55,7 @@ pub(super) fn bench(
         return Err(Failure::usage("without icount nothing counts instructions: no figures"));
     }
     let qemu = install::qemu(options.install)?;
-    let programs = chosen.iter().map(|bench| Program::Own(bench.name.to_owned())).collect();
+    let programs = chosen.iter().map(|bench| Program::Own(bench.program.to_owned())).collect();
     let built = Built::new(options.profile.unwrap_or(Profile::Release), programs)?;
     let mut figures = Vec::new();
     for bench in &chosen {
@@ -69,7 +74,8 @@ pub(super) fn bench(
 }
 
 fn choose(names: &[String]) -> Result<Vec<&'static Benchmark>, Failure> {
-    let known: Vec<_> = BENCHMARKS.iter().map(|bench| bench.name).chain([IMAGE]).collect();
+    let mut known: Vec<_> = BENCHMARKS.iter().map(|bench| bench.name).chain([IMAGE]).collect();
+    known.dedup();
     if let Some(name) = names.iter().find(|name| !known.contains(&name.as_str())) {
         let known = known.join(", ");
         return Err(Failure::usage(format!("no figures {name} (there are {known})")));
@@ -86,13 +92,13 @@ fn measure(
     bench: &Benchmark,
 ) -> Result<Vec<Figure>, Failure> {
     let plain: Vec<_> = options.switches().into_iter().filter(|(key, _)| *key != MOPS).collect();
-    eprintln!("vellum: measuring {}", bench.name);
+    eprintln!("vellum: measuring {}", bench.program);
     let mut figures = run(options, qemu, built, bench, &plain)?;
     if options.cpu != CPU_WITH_MOPS {
         eprintln!("vellum: no figures with FEAT_MOPS: the CPU {} may lack it", options.cpu);
         return Ok(figures);
     }
-    eprintln!("vellum: measuring {} with FEAT_MOPS", bench.name);
+    eprintln!("vellum: measuring {} with FEAT_MOPS", bench.program);
     let switches: Vec<_> = plain.into_iter().chain([(MOPS, "on")]).collect();
     let mut second = run(options, qemu, built, bench, &switches)?;
     figures::mark_mops(&mut second);
@@ -112,7 +118,7 @@ fn run(
     let limit = options.limit(LIMIT);
     let launch = Launch {
         machine: options.machine(),
-        program: bench.name,
+        program: bench.program,
         arguments: &arguments,
         switches,
         limit,
@@ -125,7 +131,7 @@ fn run(
             return figures::parse(&boot.output, &names);
         }
         Verdict::Program(status) => {
-            Failure::tool(format!("{} ended with status {status}", bench.name))
+            Failure::tool(format!("{} ended with status {status}", bench.program))
         }
         Verdict::Failed(failure) => failure,
     };

@@ -97,6 +97,7 @@ impl Targets {
             | Call::Protect
             | Call::Advise
             | Call::ProcessCreate
+            | Call::ProcessClone
             | Call::ProcessKill
             | Call::ThreadCreate
             | Call::ThreadWriteRegisters

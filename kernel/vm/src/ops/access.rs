@@ -37,7 +37,7 @@ impl<M: Machine> AddressSpace<M> {
             let state = self.shared();
             if let Walk::Leaf(slot) = page_table::find(&self.machine, self.root, page) {
                 let descriptor = self.machine.read(slot);
-                if let Leaf::Valid { protection, .. } = Leaf::of(descriptor)
+                if let Leaf::Valid { protection, .. } = Leaf::of(&self.machine, descriptor)
                     && allows(protection, access)
                     && !state.is_changing(page)
                 {

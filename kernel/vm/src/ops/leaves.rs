@@ -6,6 +6,7 @@
 use crate::addr::{Page, PageRange};
 use crate::address_space::{AddressSpace, State};
 use crate::counters::Counter;
+use crate::error::VmError;
 use crate::flush::flush_pages;
 use crate::machine::Machine;
 use crate::page_table::{
@@ -15,6 +16,9 @@ use vellum_abi::Protection;
 
 /// Leaves that are changed under one pair of barriers.
 const BATCH: usize = 64;
+
+/// Leaves that one step of a clone copies.
+const CLONE_BATCH: usize = 128;
 
 /// Leaves that were made invalid and wait for TLB maintenance.
 struct Batch {
@@ -119,13 +123,13 @@ pub(super) fn protect<M: Machine>(
     part: &PageRange,
     protection: Protection,
 ) -> Page {
-    let changes = |leaf: Descriptor| leaf.with_protection(protection) != leaf;
+    let changes = |leaf: Descriptor| protected(&space.machine, leaf, protection) != leaf;
     let Some(scan) = break_leaves(space, part, changes) else {
         return behind_hole(space, part);
     };
     let machine = &space.machine;
     for (_, slot, leaf) in scan.batch.entries() {
-        let new = leaf.with_protection(protection);
+        let new = protected(machine, *leaf, protection);
         prepare_frame(space, *leaf, new);
         machine.write(*slot, new);
     }
@@ -133,6 +137,90 @@ pub(super) fn protect<M: Machine>(
     machine.dsb_ishst();
     machine.isb();
     scan.next
+}
+
+/// How far [`copy`] came.
+pub(super) enum Copied {
+    /// To this page.
+    UpTo(Page),
+    /// To this page, on the way to whose leaf the clone has tables missing.
+    LacksTables(Page),
+}
+
+/// Gives a clone the leaves from the start of `part` on, up to the end of the part, of the table or
+/// of a few batches. Private frames get an owner more and stay readable alone on both sides.
+///
+/// # Errors
+/// `LimitReached`; what was copied before stays.
+pub(super) fn copy<M: Machine>(
+    parent: &AddressSpace<M>,
+    child: &AddressSpace<M>,
+    part: &PageRange,
+) -> Result<Copied, VmError> {
+    let machine = &parent.machine;
+    let Walk::Leaf(mut slot) = page_table::find(machine, parent.root, part.start()) else {
+        return Ok(Copied::UpTo(behind_hole(parent, part)));
+    };
+    let mut page = part.start();
+    let mut target = None;
+    for _ in 0..CLONE_BATCH {
+        let leaf = machine.read(slot);
+        if leaf.is_valid() {
+            if target.is_none() {
+                let Walk::Leaf(to) = page_table::find(machine, child.root, page) else {
+                    return Ok(Copied::LacksTables(page));
+                };
+                target = Some(to);
+            }
+            if let Some(to) = target {
+                copy_leaf(child, slot, leaf, to)?;
+            }
+        }
+        page = page.add(1);
+        // Both tables have the same place in their trees.
+        target = target.and_then(Slot::next);
+        match slot.next() {
+            Some(next) if page < part.end() => slot = next,
+            _ => break,
+        }
+    }
+    Ok(Copied::UpTo(page))
+}
+
+/// Gives a clone one leaf; `slot` is the parent's.
+fn copy_leaf<M: Machine>(
+    child: &AddressSpace<M>,
+    slot: Slot,
+    leaf: Descriptor,
+    to: Slot,
+) -> Result<(), VmError> {
+    let machine = &child.machine;
+    if leaf.ownership() != Ownership::Private {
+        machine.write(to, leaf);
+        return Ok(());
+    }
+    child.account.charge_frame()?;
+    machine.hold_frame(leaf.frame());
+    let shared = leaf.read_only();
+    if shared != leaf {
+        // Permissions alone change: no break-before-make. TLBs are emptied when all is copied.
+        machine.write(slot, shared);
+    }
+    machine.write(to, shared);
+    child.counters.add(Counter::PrivateFrames, 1);
+    Ok(())
+}
+
+/// Returns what a leaf becomes under another protection. A frame that others have too stays
+/// read-only; where the page becomes Tagged memory, nothing is allowed until a fault has given it
+/// a frame with tags of its own.
+fn protected<M: Machine>(machine: &M, leaf: Descriptor, protection: Protection) -> Descriptor {
+    let new = leaf.with_protection(protection);
+    if leaf.ownership() != Ownership::Private || machine.frame_count(leaf.frame()) == 1 {
+        return new;
+    }
+    let tagged = |leaf: Descriptor| leaf.protection().contains(Protection::TAGGED);
+    if tagged(new) && !tagged(leaf) { leaf.without_access() } else { new.read_only() }
 }
 
 /// Makes a frame fit for what its leaf becomes, while no translation of it exists.

@@ -8,6 +8,7 @@
 mod access;
 mod advise;
 mod change;
+mod clone;
 mod leaves;
 mod map;
 mod protect;
@@ -17,4 +18,5 @@ mod unmap;
 
 pub use access::AccessRefusal;
 pub use change::{Change, Progress};
+pub use clone::Cloning;
 pub use map::MapRequest;

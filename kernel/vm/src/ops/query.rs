@@ -36,7 +36,7 @@ impl<M: Machine> AddressSpace<M> {
         let Walk::Leaf(slot) = page_table::find(&self.machine, self.root, page) else {
             return PageState::Untouched;
         };
-        match Leaf::of(self.machine.read(slot)) {
+        match Leaf::of(&self.machine, self.machine.read(slot)) {
             Leaf::Empty | Leaf::Busy => PageState::Untouched,
             Leaf::Valid { ownership: Ownership::Private, .. } => PageState::Private,
             Leaf::Valid { ownership: Ownership::ReadShared, .. } => PageState::ReadShared,

@@ -209,6 +209,19 @@ impl Descriptor {
         Descriptor(self.0 & !PROTECTION | bits)
     }
 
+    /// Returns a valid leaf without the permission to store: its frame has several owners.
+    #[must_use]
+    #[inline]
+    pub const fn read_only(self) -> Descriptor {
+        Descriptor(self.0 | AP_READ_ONLY)
+    }
+
+    /// Returns a valid leaf that allows nothing; frame and memory attribute stay.
+    #[must_use]
+    pub const fn without_access(self) -> Descriptor {
+        Descriptor(self.0 & !AP_EL0 | AP_READ_ONLY | UXN)
+    }
+
     /// Returns whether a valid leaf may become `new` by one store, without break-before-make.
     ///
     /// Allowed live: a change of permissions that keeps frame, memory attribute and shareability

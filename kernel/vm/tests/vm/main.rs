@@ -7,6 +7,7 @@
 
 mod asid;
 mod changes;
+mod cloning;
 mod coverage;
 mod exhaustion;
 mod explore;

@@ -221,6 +221,9 @@ pub(crate) const fn tables(kind: Kind) -> &'static [&'static [Bad]] {
         Kind::TransferredHandle => &[HANDLES, NOT_ANONYMOUS, NOT_OWN, MEMORY_RIGHT_TRANSFER],
         Kind::ManagedProcess => &[HANDLES, NOT_ANONYMOUS, NOT_A_PROCESS, PROCESS_RIGHT_MANAGE],
         Kind::InspectedProcess => &[HANDLES, NOT_ANONYMOUS, NOT_A_PROCESS, PROCESS_RIGHT_INSPECT],
+        Kind::ClonedProcess => {
+            &[HANDLES, NOT_ANONYMOUS, NOT_A_PROCESS, PROCESS_RIGHT_MANAGE, PROCESS_RIGHT_INSPECT]
+        }
         Kind::ManagedThread => {
             &[HANDLES, NOT_ANONYMOUS, NOT_OWN, NOT_A_THREAD, THREAD_RIGHT_MANAGE]
         }

@@ -2,10 +2,11 @@
 
 use crate::scene::{HOLE, OBJECT_BYTES, RECORDS, Value, WRITABLE};
 use Kind::{
-    Advice, AdvisedRange, AnyByte, AnyWord, BytesIn, BytesOut, Content, CopyRights, Flags,
-    InspectedMemory, InspectedProcess, InspectedThread, Length, ManagedProcess, ManagedThread,
-    MapOptions, MappedObject, NewLength, NewRange, ObjectOffset, OpenHandle, Place, Protection,
-    RangeLength, RecordIn, RecordOut, Size, Tag, TheirBytesIn, TheirBytesOut, TransferredHandle,
+    Advice, AdvisedRange, AnyByte, AnyWord, BytesIn, BytesOut, ClonedProcess, Content, CopyRights,
+    Flags, InspectedMemory, InspectedProcess, InspectedThread, Length, ManagedProcess,
+    ManagedThread, MapOptions, MappedObject, NewLength, NewRange, ObjectOffset, OpenHandle, Place,
+    Protection, RangeLength, RecordIn, RecordOut, Size, Tag, TheirBytesIn, TheirBytesOut,
+    TransferredHandle,
 };
 use Value::{Anonymous, Child, Dead, Memory, Number, Own, Thread};
 use vellum_user::abi::{Call, MapFlags, PAGE_SIZE, Protection as Bits, Rights};
@@ -21,6 +22,8 @@ pub(crate) enum Kind {
     TransferredHandle,
     /// A process that the call changes.
     ManagedProcess,
+    /// A process that the call looks at and changes.
+    ClonedProcess,
     /// A process that the call looks at.
     InspectedProcess,
     /// A thread that the call changes.
@@ -184,6 +187,7 @@ pub(crate) const fn parameters(call: Call) -> &'static [Parameter] {
             const { &[of(ManagedThread, Thread), of(RecordIn, Number(RECORDS + 2048))] }
         }
         Call::ThreadStart => const { &[of(ManagedThread, Thread)] },
+        Call::ProcessClone => const { &[of(ClonedProcess, Own)] },
         Call::SystemQuery => const { &[of(RecordOut, BUFFER)] },
     }
 }
