@@ -3,7 +3,7 @@
 use crate::family::Family;
 use crate::frame::Frame;
 use crate::lock::{SpinMutex, SpinRwLock};
-use crate::pool::{PoolState, Pooled, PooledShared};
+use crate::pool::PoolState;
 use crate::tlb::{Key, Tlb};
 use crate::violation::Violation;
 use crate::world::World;
@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use vellum_vm::addr::{FrameAddress, Page};
 use vellum_vm::counters::SystemCounters;
 use vellum_vm::frame::UninitFrame;
-use vellum_vm::machine::{Asid, Machine, PoolExhausted, Pools};
+use vellum_vm::machine::{Asid, Machine};
 use vellum_vm::page_table::{Descriptor, Slot};
 use vellum_vm::remains::Remains;
 use vellum_vm::tag::{GRANULES_PER_PAGE, Tag};
@@ -167,6 +167,10 @@ impl<F: Family> Model<F> {
         self.world().violations.clone()
     }
 
+    pub(crate) fn pools(&self) -> &Arc<PoolState> {
+        &self.0.pools
+    }
+
     fn invalidate(&self, keys_fn: impl FnOnce(&World) -> Vec<Key>) {
         let mut world = self.act();
         world.acts.tlbi += 1;
@@ -192,31 +196,6 @@ impl<F: Family> Model<F> {
         if with_tags {
             target.set_tags(source.tags);
         }
-    }
-}
-
-impl<F: Family> Pools for Model<F> {
-    type Owned<T: Send + Sync + 'static> = Pooled<T>;
-    type Shared<T: Send + Sync + 'static> = PooledShared<T>;
-
-    fn own<T: Send + Sync + 'static>(&self, value: T) -> Result<Pooled<T>, PoolExhausted> {
-        F::step();
-        if self.0.pools.fails_now() {
-            return Err(PoolExhausted);
-        }
-        Ok(Pooled::new(&self.0.pools, value))
-    }
-
-    fn share<T: Send + Sync + 'static>(&self, value: T) -> Result<PooledShared<T>, PoolExhausted> {
-        F::step();
-        if self.0.pools.fails_now() {
-            return Err(PoolExhausted);
-        }
-        Ok(PooledShared::new(&self.0.pools, value))
-    }
-
-    fn owners<T: Send + Sync + 'static>(&self, shared: &PooledShared<T>) -> u64 {
-        shared.owners()
     }
 }
 

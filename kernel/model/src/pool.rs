@@ -1,9 +1,12 @@
 //! Kernel pools: fallible on request, counted, with owners in 64 bits.
 
+use crate::family::Family;
+use crate::machine::Model;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use vellum_vm::machine::{PoolExhausted, Pools};
 
 /// How many objects are alive, and when the next allocation fails.
 #[derive(Debug, Default)]
@@ -108,5 +111,30 @@ impl<T> Clone for PooledShared<T> {
 impl<T: fmt::Debug> fmt::Debug for PooledShared<T> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.0.fmt(formatter)
+    }
+}
+
+impl<F: Family> Pools for Model<F> {
+    type Owned<T: Send + Sync + 'static> = Pooled<T>;
+    type Shared<T: Send + Sync + 'static> = PooledShared<T>;
+
+    fn own<T: Send + Sync + 'static>(&self, value: T) -> Result<Pooled<T>, PoolExhausted> {
+        F::step();
+        if self.pools().fails_now() {
+            return Err(PoolExhausted);
+        }
+        Ok(Pooled::new(self.pools(), value))
+    }
+
+    fn share<T: Send + Sync + 'static>(&self, value: T) -> Result<PooledShared<T>, PoolExhausted> {
+        F::step();
+        if self.pools().fails_now() {
+            return Err(PoolExhausted);
+        }
+        Ok(PooledShared::new(self.pools(), value))
+    }
+
+    fn owners<T: Send + Sync + 'static>(&self, shared: &PooledShared<T>) -> u64 {
+        shared.owners()
     }
 }

@@ -73,8 +73,10 @@ pub enum Action {
     ReadShare,
     /// Give the untouched page a private frame.
     WriteFresh,
-    /// Replace a frame that others have too by one that they have not, with break-before-make.
+    /// Replace an object's frame by a private one, with break-before-make.
     WriteCopy,
+    /// Replace a private frame that others have too by a copy of it, with break-before-make.
+    Unshare,
     /// Give the leaf the permissions of its mapping.
     Upgrade,
     /// Map the object's own frame, for its users to change.
@@ -106,13 +108,15 @@ pub fn decide(protection: Protection, sharing: Sharing, leaf: Leaf, access: Faul
         (Leaf::Empty, Sharing::Shared, _) => Action::MapObject,
         (Leaf::Empty, Sharing::Private, FaultAccess::Write) => Action::WriteFresh,
         (Leaf::Empty, Sharing::Private, _) => Action::ReadShare,
-        (Leaf::Valid { ownership: Ownership::ReadShared, .. }, _, FaultAccess::Write)
-        | (Leaf::Valid { owners: Owners::Several, .. }, _, FaultAccess::Write) => Action::WriteCopy,
+        (Leaf::Valid { ownership: Ownership::ReadShared, .. }, _, FaultAccess::Write) => {
+            Action::WriteCopy
+        }
+        (Leaf::Valid { owners: Owners::Several, .. }, _, FaultAccess::Write) => Action::Unshare,
         // The page became Tagged memory while others had its frame, whose tags may be theirs.
         (Leaf::Valid { ownership: Ownership::Private, protection: leaf, .. }, _, _)
             if !leaf.contains(Protection::TAGGED) && protection.contains(Protection::TAGGED) =>
         {
-            Action::WriteCopy
+            Action::Unshare
         }
         (Leaf::Valid { .. }, _, _) => Action::Upgrade,
     }
@@ -201,7 +205,8 @@ mod tests {
                     if tagged(mapping) && !tagged(protection)
             );
             if access != FaultAccess::Write && !retags {
-                assert!(!matches!(action, Action::WriteFresh | Action::WriteCopy));
+                let takes = [Action::WriteFresh, Action::WriteCopy, Action::Unshare];
+                assert!(!takes.contains(&action));
             }
         });
     }
@@ -224,7 +229,7 @@ mod tests {
             Action::WriteFresh | Action::ReadShare | Action::MapObject => {
                 assert_eq!(leaf, Leaf::Empty);
             }
-            Action::WriteCopy | Action::Upgrade | Action::Nothing => {
+            Action::WriteCopy | Action::Unshare | Action::Upgrade | Action::Nothing => {
                 assert!(matches!(leaf, Leaf::Valid { .. }));
             }
             Action::Deny | Action::Wait => {}

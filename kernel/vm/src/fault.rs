@@ -8,7 +8,7 @@
 //! every lock; to publish, the shared lock is taken again, and a changed generation or a leaf that
 //! is no more what was seen sends the frame back and the fault round again.
 
-use crate::addr::{FrameAddress, Page, UserPointer};
+use crate::addr::{Page, UserPointer};
 use crate::address_space::{AddressSpace, State};
 use crate::counters::Counter;
 use crate::decide::{Action, Leaf, decide};
@@ -20,6 +20,7 @@ use crate::machine::Machine;
 use crate::mapping::Mapping;
 use crate::object::{MemoryObject, ObjectPage};
 use crate::page_table::{self, Descriptor, Ownership, Sharing, Slot, Walk};
+use crate::unshare::Unshared;
 use vellum_abi::{ExitKind, FaultAccess, Protection};
 
 /// What became of a fault.
@@ -34,7 +35,7 @@ pub enum Outcome {
 }
 
 /// How one attempt went.
-enum Attempt {
+pub(crate) enum Attempt {
     Done,
     Again,
     Changing,
@@ -49,20 +50,8 @@ struct Plan<M: Machine> {
     protection: Protection,
     fill: Fill,
     /// Holds the source of a copy while no lock does.
-    source: Source<M>,
-}
-
-/// What keeps the source of a copy alive and as it is.
-enum Source<M: Machine> {
-    /// Nothing is copied.
-    None,
-    /// An object, whose frames stay its own.
-    Object {
-        #[expect(dead_code, reason = "held, never read")]
-        object: M::Shared<MemoryObject<M>>,
-    },
-    /// A private frame of several owners, held: nobody is its only owner, so nobody stores to it.
-    Frame(FrameAddress),
+    #[expect(dead_code, reason = "held, never read")]
+    source: Option<M::Shared<MemoryObject<M>>>,
 }
 
 impl<M: Machine> AddressSpace<M> {
@@ -127,8 +116,13 @@ impl<M: Machine> AddressSpace<M> {
                     return Ok(self.publish_shared(slot, leaf));
                 }
             }
+            Action::Unshare => {
+                let page = Unshared::hold(self, &state, mapping, page, slot, seen);
+                drop(state);
+                return self.unshare(page).map_err(death);
+            }
             Action::WriteFresh | Action::WriteCopy => {
-                if let Some(plan) = self.plan(&state, mapping, page, slot, seen) {
+                if let Some(plan) = plan(&state, mapping, page, slot, seen) {
                     drop(state);
                     return self.write_private(plan).map_err(death);
                 }
@@ -216,15 +210,6 @@ impl<M: Machine> AddressSpace<M> {
     /// Allocates and fills a frame without a lock and publishes it if nothing has changed.
     #[inline]
     fn write_private(&self, plan: Plan<M>) -> Result<Attempt, VmError> {
-        let attempt = self.make_private(&plan);
-        if let Source::Frame(frame) = plan.source {
-            self.release(frame);
-        }
-        attempt
-    }
-
-    #[inline]
-    fn make_private(&self, plan: &Plan<M>) -> Result<Attempt, VmError> {
         // Allocate.
         let frame = frame::allocate(&self.machine, &self.account)?;
         // Fill: the one write pass over the frame.
@@ -232,32 +217,17 @@ impl<M: Machine> AddressSpace<M> {
         let leaf = Descriptor::private(frame, plan.protection);
         // Publish.
         let state = self.shared();
-        if state.generation != plan.generation || !self.publish_private(plan, leaf) {
+        if state.generation != plan.generation || !self.publish_private(&plan, leaf) {
             drop(state);
             let frame = OwnedFrame::from_slot(leaf.frame()).discard();
             frame::free(&self.machine, &self.account, frame);
             return Ok(Attempt::Again);
         }
         written.count(&self.counters);
-        match plan.source {
-            // One private frame took the place of another.
-            Source::Frame(frame) => {
-                self.release(frame);
-                self.account.credit_frame();
-            }
-            _ => self.counters.add(Counter::PrivateFrames, 1),
-        }
+        self.counters.add(Counter::PrivateFrames, 1);
         let fresh = plan.seen == Descriptor::EMPTY;
         self.counters.add(if fresh { Counter::WriteFresh } else { Counter::WriteCopy }, 1);
         Ok(Attempt::Done)
-    }
-
-    /// Takes one from a private frame's count, and gives the frame back if that was the last.
-    #[cold]
-    fn release(&self, frame: FrameAddress) {
-        if let Some(frame) = self.machine.release_frame(frame) {
-            self.machine.free_frame(frame);
-        }
     }
 
     /// Puts a private leaf where the plan saw none, or a shared one. Returns whether it is there.
@@ -294,50 +264,23 @@ fn shared_leaf<M: Machine>(mapping: &Mapping<M>, page: Page) -> Option<Descripto
     })
 }
 
-impl<M: Machine> AddressSpace<M> {
-    /// Plans a private page, or returns `None` if its source has no frame yet.
-    #[inline]
-    fn plan(
-        &self,
-        state: &State<M>,
-        mapping: &Mapping<M>,
-        page: Page,
-        slot: Slot,
-        seen: Descriptor,
-    ) -> Option<Plan<M>> {
-        let (generation, protection) = (state.generation, mapping.protection);
-        let (fill, source) = if seen.is_valid() && seen.ownership() == Ownership::Private {
-            self.copy_of_private(seen)
-        } else {
-            fresh_fill(mapping, page)?
-        };
-        Some(Plan { page, slot, seen, generation, protection, fill, source })
-    }
-
-    /// Holds the frame of a private leaf for a copy of it. Its tags are copied only if the leaf
-    /// shows them: otherwise they are others'.
-    #[cold]
-    fn copy_of_private(&self, leaf: Descriptor) -> (Fill, Source<M>) {
-        let frame = leaf.frame();
-        self.machine.hold_frame(frame);
-        let tagged = leaf.protection().contains(Protection::TAGGED);
-        let fill = if tagged { Fill::Copy(frame) } else { Fill::CopyBytes(frame) };
-        (fill, Source::Frame(frame))
-    }
-}
-
-/// Returns what makes a private page of a clean one, or `None` if its source has no frame yet.
+/// Plans a private page, or returns `None` if its source has no frame yet.
 #[inline]
-fn fresh_fill<M: Machine>(mapping: &Mapping<M>, page: Page) -> Option<(Fill, Source<M>)> {
+fn plan<M: Machine>(
+    state: &State<M>,
+    mapping: &Mapping<M>,
+    page: Page,
+    slot: Slot,
+    seen: Descriptor,
+) -> Option<Plan<M>> {
     let fill = match mapping.object.page(mapping.object_page(page)) {
         ObjectPage::Reference(_, fill) => fill,
         ObjectPage::Memory(frame) => Fill::Copy(frame?.address()),
         ObjectPage::Fixed(frame) => Fill::Copy(frame.address()),
     };
-    let copies = matches!(fill, Fill::Copy(_));
-    let source =
-        if copies { Source::Object { object: mapping.object.clone() } } else { Source::None };
-    Some((fill, source))
+    let source = matches!(fill, Fill::Copy(_)).then(|| mapping.object.clone());
+    let (generation, protection) = (state.generation, mapping.protection);
+    Some(Plan { page, slot, seen, generation, protection, fill, source })
 }
 
 /// Returns how a process dies of an error while a page was touched.

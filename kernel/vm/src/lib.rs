@@ -34,3 +34,4 @@ pub mod refpage;
 pub mod remains;
 pub mod syndrome;
 pub mod tag;
+mod unshare;
