@@ -4,7 +4,7 @@
 //! saved when. Each function answers how the vector leaves, see [`Leave`].
 
 use crate::arch::context::Context;
-use crate::arch::tlb;
+use crate::arch::{thread_registers, tlb};
 use crate::percpu;
 use crate::platform::interrupts;
 use crate::process::scheduler::{self, Leave, leave};
@@ -51,6 +51,15 @@ pub extern "C" fn exception(context: &mut Context, esr: u64, far: u64) -> Leave 
         ..ExitReport::default()
     };
     leave(Outcome::Die(report))
+}
+
+/// Any entry of a thread that left an asynchronous tag check fault: its process ends here, before
+/// what the entry was for is looked at.
+pub extern "C" fn asynchronous_tag_fault(context: &mut Context) -> Leave {
+    thread_registers::clear_asynchronous_fault();
+    percpu::current().process.space.counters().add(Counter::Tag, 1);
+    let kind = ExitKind::TagCheckAsync as u64;
+    leave(Outcome::Die(ExitReport { kind, pc: context.pc(), ..ExitReport::default() }))
 }
 
 /// An interrupt while user code ran.

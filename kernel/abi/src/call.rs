@@ -104,6 +104,20 @@ calls! {
     /// no thread. Private frames are shared until either side stores. x1 = handle with every right.
     /// Needs INSPECT and MANAGE.
     28 ProcessClone "process_clone" 1;
+    /// `(thread, mode, exclude)`: sets how tag checks of a stopped thread, or of the caller by SELF,
+    /// fault ([`crate::TagMode`]), and which tags IRG never gives it, a bit for each (GCR_EL1).
+    /// Needs MANAGE.
+    29 ThreadSetTagMode "thread_set_tag_mode" 3;
+    /// `(thread)`: x1 = the [`crate::TagControl`] word of a thread, or of the caller by SELF. Needs
+    /// INSPECT.
+    30 ThreadTagMode "thread_tag_mode" 1;
+    /// `(process, address, buffer, count)`: copies the tags of `count` tag granules from `address`
+    /// on into the caller's buffer, a byte each. x1 = granules, also on error. Needs INSPECT.
+    31 TagsRead "tags_read" 4;
+    /// `(process, address, buffer, count)`: sets the tags of `count` tag granules from `address` on
+    /// to the bytes of the caller's buffer; a clean page becomes private first. x1 = granules, also
+    /// on error. Needs MANAGE.
+    32 TagsWrite "tags_write" 4;
 }
 
 #[cfg(test)]

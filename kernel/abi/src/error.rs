@@ -114,6 +114,10 @@ errors! {
     30 SeveralMappings Efault "range of several mappings";
     /// A tag check mode that the CPU does not have.
     31 TagModeUnsupported Eopnotsupp "tag check mode not on this machine";
+    /// A tag check mode that does not exist.
+    32 InvalidTagMode Einval "unknown tag check mode";
+    /// Tags of memory that is not mapped TAGGED.
+    33 NotTagged Eopnotsupp "memory not mapped tagged";
 }
 
 #[cfg(test)]

@@ -63,6 +63,8 @@ kinds! {
     12 LimitReached "account limit reached while a page was touched";
     /// An external abort: the memory system itself failed.
     13 ExternalAbort "external abort";
+    /// Asynchronous tag check fault: it happened before the kernel was entered at `pc`.
+    14 TagCheckAsync "asynchronous tag check fault";
 }
 
 words! {

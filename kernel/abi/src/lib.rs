@@ -25,6 +25,7 @@ mod handle;
 pub mod options;
 mod records;
 pub mod start;
+mod tag_mode;
 
 pub use call::Call;
 pub use error::{Errno, Error};
@@ -34,6 +35,7 @@ pub use handle::Handle;
 pub use records::{
     Features, MappingInfo, ObjectInfo, ObjectKind, PageState, Registers, Stat, SystemInfo,
 };
+pub use tag_mode::{TagControl, TagMode};
 
 /// Bytes in a page (the 4 KiB translation granule).
 pub const PAGE_SIZE: u64 = 4096;

@@ -9,7 +9,8 @@ pub const ARGUMENT: &str = "arg";
 pub const MOPS: &str = "mops";
 /// `on`: every fill takes its fallback loop, as if `DC ZVA` and `DC GZVA` were prohibited.
 pub const PLAIN_FILLS: &str = "plain_fills";
-/// `panic`, `hang` or `stack`: the kernel fails on purpose after boot (tests of the harness).
+/// `panic`, `hang`, `stack`, `use_after_free`, `overflow` or `tags`: the kernel fails on purpose at
+/// boot (tests of the harness, of the tagged kernel heap and of the self-test).
 pub const FAIL: &str = "fail";
 /// Frames that the kernel keeps out of use, so that few are left (tests of exhaustion).
 pub const HIDE_FRAMES: &str = "hide_frames";

@@ -66,6 +66,7 @@ pub fn make_ready(thread: PoolArc<Thread>) {
 pub fn switch() -> *mut Context {
     let pending = PENDING[percpu::id()].lock().take();
     if let (Some(thread), Some(outcome)) = (percpu::take_current(), pending) {
+        thread.registers.save();
         settle(&thread, outcome);
     }
     loop {
@@ -109,6 +110,8 @@ fn catch_up(thread: &PoolArc<Thread>) -> bool {
         };
         if !matches!(operation, Operation::End(_)) {
             activate(&thread.process);
+            // The operation copies under the thread's own tag checks.
+            thread.registers.load();
         }
         let progress = operation.run(thread);
         if !matches!(progress, Progress::Done(_)) {
@@ -137,6 +140,7 @@ fn catch_up(thread: &PoolArc<Thread>) -> bool {
 /// Makes a thread the running one.
 fn run(thread: PoolArc<Thread>) -> *mut Context {
     activate(&thread.process);
+    thread.registers.load();
     if READY.lock().is_empty() {
         timer::disarm();
     } else {

@@ -4,12 +4,13 @@ use super::operation::Operation;
 use super::process::{Life, Process};
 use super::{Wait, scheduler};
 use crate::arch::context::Context;
+use crate::arch::thread_registers::ThreadRegisters;
 use crate::memory::machine::Hardware;
 use crate::memory::pools::PoolArc;
 use core::sync::atomic::Ordering;
 use spin::Mutex;
 use spin::mutex::SpinMutex;
-use vellum_abi::Error;
+use vellum_abi::{Error, TagMode};
 use vellum_vm::account::Account;
 use vellum_vm::error::VmError;
 use vellum_vm::machine::Pools;
@@ -32,6 +33,8 @@ pub struct Thread {
     /// The vector uses it by address while the thread runs, without the lock: nobody takes the lock
     /// then, as only a stopped thread's registers and those of a finished operation are touched.
     pub context: SpinMutex<Context>,
+    /// Registers that are saved and loaded at a switch alone.
+    pub registers: ThreadRegisters,
     /// Its process.
     pub process: PoolArc<Process>,
     /// What it still has to do in the kernel before it may go on.
@@ -62,6 +65,7 @@ impl Thread {
         }
         let thread = Thread {
             context: SpinMutex::new(Context::new()),
+            registers: ThreadRegisters::new(),
             process: process.clone(),
             operation: Mutex::new(None),
             link: Mutex::new(None),
@@ -82,6 +86,13 @@ impl Thread {
             return Err(Error::InvalidState);
         }
         Ok(use_fn(&mut self.context.lock()))
+    }
+
+    /// Returns how tag check faults of the thread are reported.
+    #[inline]
+    #[expect(dead_code, reason = "for a fault handler that looks at tags")]
+    pub fn tag_mode(&self) -> TagMode {
+        self.registers.tag_control().mode
     }
 
     /// Lets a stopped thread run.

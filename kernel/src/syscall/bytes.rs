@@ -11,7 +11,7 @@ use crate::memory::pools::PoolArc;
 use crate::platform::console;
 use crate::process::operation::{Progress, Reply};
 use crate::process::{Operation, Process, Thread, Wait};
-use vellum_abi::{Error, Rights};
+use vellum_abi::{Error, Rights, TAG_GRANULE};
 use vellum_vm::addr::UserPointer;
 use vellum_vm::error::VmError;
 use vellum_vm::machine::Machine;
@@ -21,11 +21,15 @@ use vellum_vm::ops::AccessRefusal;
 const CHUNK: usize = 256;
 
 /// The other side of a transfer.
-enum Peer {
+pub(super) enum Peer {
     /// Bytes come from a process's memory.
     From(PoolArc<Process>, u64),
     /// Bytes go to a process's memory.
     To(PoolArc<Process>, u64),
+    /// Bytes are the tags of a process's memory.
+    TagsFrom(PoolArc<Process>, u64),
+    /// Bytes become the tags of a process's memory.
+    TagsTo(PoolArc<Process>, u64),
     /// Bytes go to the console.
     Console,
 }
@@ -55,7 +59,8 @@ pub(super) fn memory_write(request: &Request<'_>) -> Result {
     begin(request, Peer::To(target.clone(), address), buffer, length)
 }
 
-fn begin(request: &Request<'_>, peer: Peer, buffer: u64, length: u64) -> Result {
+/// Begins to move `length` bytes between the caller's buffer and a peer.
+pub(super) fn begin(request: &Request<'_>, peer: Peer, buffer: u64, length: u64) -> Result {
     let buffer = UserPointer::new(buffer);
     if !buffer.is_user(length) {
         return Err(Error::BadAddress.into());
@@ -105,30 +110,47 @@ impl Transfer {
                 let bytes = read.map_err(|refusal| stop(refusal, source))?;
                 self.count(user::copy_out(process, buffer, &chunk[..bytes]), bytes)
             }
-            Peer::To(sink, address) => {
+            Peer::TagsFrom(source, address) => {
+                let from = address + self.done * TAG_GRANULE;
+                let read = source.space.read_tags(from, &mut chunk[..left]);
+                let tags = read.map_err(|refusal| stop(refusal, source))?;
+                let tags = tags.ok_or(Error::NotTagged)?;
+                self.count(user::copy_out(process, buffer, &chunk[..tags]), tags)
+            }
+            Peer::To(..) | Peer::TagsTo(..) | Peer::Console => {
                 let (bytes, short) =
                     taken(user::copy_in(process, buffer, &mut chunk[..left]), left);
-                let to = UserPointer::new(*address).untagged() + self.done;
-                let mut written = 0;
-                while written < bytes {
-                    let more = sink.space.write_page(to + written as u64, &chunk[written..bytes]);
-                    match more {
-                        Ok(more) => written += more,
-                        Err(refusal) => {
-                            self.done += written as u64;
-                            return Err(stop(refusal, sink));
-                        }
-                    }
+                let mut given = 0;
+                while given < bytes {
+                    let more = self.give(&chunk[given..bytes])?;
+                    given += more;
+                    self.done += more as u64;
                 }
-                self.done += written as u64;
                 short.map_or(Ok(()), Err)
             }
-            Peer::Console => {
-                let (bytes, short) =
-                    taken(user::copy_in(process, buffer, &mut chunk[..left]), left);
-                console::write_bytes(&chunk[..bytes]);
-                self.done += bytes as u64;
-                short.map_or(Ok(()), Err)
+        }
+    }
+
+    /// Gives bytes of the buffer to the peer. Returns how many it took.
+    fn give(&self, bytes: &[u8]) -> core::result::Result<usize, Stop> {
+        match &self.peer {
+            Peer::To(sink, address) => {
+                let to = UserPointer::new(*address).untagged() + self.done;
+                sink.space.write_page(to, bytes).map_err(|refusal| stop(refusal, sink))
+            }
+            Peer::TagsTo(sink, address) => {
+                // Up to the first byte that is no tag.
+                let tags = bytes.iter().position(|tag| *tag > 0xf).unwrap_or(bytes.len());
+                if tags == 0 {
+                    return Err(Error::InvalidContent.into());
+                }
+                let to = address + self.done * TAG_GRANULE;
+                let written = sink.space.write_tags(to, &bytes[..tags]);
+                Ok(written.map_err(|refusal| stop(refusal, sink))?.ok_or(Error::NotTagged)?)
+            }
+            _ => {
+                console::write_bytes(bytes);
+                Ok(bytes.len())
             }
         }
     }

@@ -9,6 +9,7 @@ mod memory;
 mod objects;
 mod observe;
 mod processes;
+mod tags;
 mod user;
 
 use crate::arch::context::Context;
@@ -158,6 +159,10 @@ fn serve(thread: &PoolArc<Thread>, context: &Context, number: u64) -> Result {
         Call::ThreadStart => processes::thread_start(&request),
         Call::SystemQuery => observe::system_query(&request),
         Call::ProcessClone => processes::process_clone(&request),
+        Call::ThreadSetTagMode => tags::thread_set_tag_mode(&request),
+        Call::ThreadTagMode => tags::thread_tag_mode(&request),
+        Call::TagsRead => tags::tags_read(&request),
+        Call::TagsWrite => tags::tags_write(&request),
     }
 }
 

@@ -102,7 +102,7 @@ pub(super) fn thread_start(request: &Request<'_>) -> Result {
     Ok(Answer::Value(0))
 }
 
-fn thread_of(
+pub(super) fn thread_of(
     request: &Request<'_>,
     word: u64,
     rights: Rights,

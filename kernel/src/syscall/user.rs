@@ -4,11 +4,11 @@
 //! (`arch::user_copy`), so that it obeys the program's own permissions and tag checks.
 
 use super::Stop;
-use crate::arch::tlb;
 use crate::arch::user_copy::{self, CopyFault};
+use crate::arch::{features, tlb};
 use crate::memory::pools::PoolArc;
 use crate::process::{Process, Wait};
-use vellum_abi::{Error, FaultAccess};
+use vellum_abi::{Error, FaultAccess, TAG_GRANULE};
 use vellum_vm::addr::UserPointer;
 use vellum_vm::error::VmError;
 use vellum_vm::fault::Outcome;
@@ -125,10 +125,22 @@ pub(super) fn write_words<const N: usize>(
         Err(AccessRefusal::Fault(kind)) => return Err(VmError::of_access(kind).into()),
         Err(AccessRefusal::Changing) => return Err(Stop::Restart(Wait::AtRest(process.clone()))),
     }
+    check_tags(process, to, last.tagged())?;
     for (index, word) in words.iter().enumerate() {
         let address = aligned(to)?.wrapping_add(8 * index as u64);
         let bytes = word.to_le_bytes();
         copy_out(process, UserPointer::new(address), &bytes).map_err(|short| short.stop)?;
+    }
+    Ok(())
+}
+
+/// Reads one byte of each tag granule of a record, where the caller's tags are checked: the write
+/// that follows is whole or not at all.
+fn check_tags(process: &PoolArc<Process>, first: u64, last: u64) -> Result<(), Stop> {
+    if features::get().tags {
+        for address in (first..=last).step_by(TAG_GRANULE as usize).chain([last]) {
+            copy_in(process, UserPointer::new(address), &mut [0]).map_err(|short| short.stop)?;
+        }
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use vellum_user::abi::{
     Call, Error, ExitReport, Handle, MappingInfo, ObjectInfo, Registers, Stat, SystemInfo,
 };
 use vellum_user::mapping::{MapRequest, PAGE};
-use vellum_user::{Arguments, Mapping, MemoryObject, Process, Thread, check, raw, testing};
+use vellum_user::{Arguments, Mapping, MemoryObject, Process, Thread, check, raw, system, testing};
 
 vellum_user::test!(main);
 
@@ -29,6 +29,9 @@ fn main(arguments: &Arguments) -> Result<(), Error> {
         thread: never.thread()?,
         object: MemoryObject::pattern(PATTERN)?,
         memory: MemoryObject::new(2 * PAGE as u64)?,
+        tags: system::tags_supported()
+            .then(|| MapRequest::anonymous(PAGE).tagged().map())
+            .transpose()?,
     };
     let window = MapRequest::of(targets.memory.handle(), 2 * PAGE).shared().map()?;
     window.fill(PATTERN);
@@ -55,6 +58,8 @@ struct Targets {
     thread: Thread,
     object: MemoryObject,
     memory: MemoryObject,
+    /// Tagged memory, where there are tags.
+    tags: Option<Mapping>,
 }
 
 impl Targets {
@@ -81,6 +86,10 @@ impl Targets {
                 let text = main as fn(&Arguments) -> Result<(), Error> as usize as u64;
                 Some(([own, 0, text, BYTES as u64, 0, 0], 1, BYTES))
             }
+            Call::TagsRead => {
+                let tags = self.tags.as_ref()?.address() as u64;
+                Some(([own, tags, 0, BYTES as u64, 0, 0], 2, BYTES))
+            }
             Call::Null
             | Call::ConsoleWrite
             | Call::Exit
@@ -101,7 +110,10 @@ impl Targets {
             | Call::ProcessKill
             | Call::ThreadCreate
             | Call::ThreadWriteRegisters
-            | Call::ThreadStart => None,
+            | Call::ThreadStart
+            | Call::ThreadSetTagMode
+            | Call::ThreadTagMode
+            | Call::TagsWrite => None,
         }
     }
 }

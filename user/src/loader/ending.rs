@@ -34,6 +34,7 @@ impl Display for Ending<'_> {
                 "tag check fault: {access} at {address:#x}, pointer tag {logical_tag}, \
                  memory tag {allocation_tag}, pc {pc:#x}"
             ),
+            ExitKind::TagCheckAsync => write!(formatter, "{}: before pc {pc:#x}", kind.text()),
             ExitKind::UndefinedInstruction
             | ExitKind::TrappedInstruction
             | ExitKind::Breakpoint

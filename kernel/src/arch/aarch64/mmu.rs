@@ -7,7 +7,7 @@
 use super::boot;
 use crate::arch::cpu;
 use crate::arch::features::Features;
-use crate::arch::sysreg::{GCR_EL1, RGSR_EL1, SCTLR_EL1, TCR_TAGS, TFSR_EL1, TFSRE0_EL1};
+use crate::arch::sysreg::{SCTLR_EL1, TCR_TAGS, TFSR_EL1, TFSRE0_EL1};
 use crate::memory::layout::IMAGE_OFFSET;
 use aarch64_cpu::registers::{
     CPACR_EL1, MAIR_EL1, MDSCR_EL1, OSLAR_EL1, ReadWriteable, Readable, TCR_EL1, TPIDRRO_EL0,
@@ -111,13 +111,14 @@ pub fn configure(features: &Features, mops: bool) {
     }
 }
 
-/// Makes random tags the same in every run: RRND=0 and a seed that is not zero. No tag is
-/// excluded; programs exclude what they like by IRG's second operand.
+/// Forgets faults of before, and lets the kernel's own accesses be checked. What threads have of
+/// their own is `thread_registers`'.
 fn configure_tags() {
-    GCR_EL1.set(0);
-    RGSR_EL1.write(RGSR_EL1::SEED.val(0x5eed));
     TFSR_EL1.set(0);
     TFSRE0_EL1.set(0);
+    // SAFETY: PSTATE.TCO exists with tags. No pointer with another tag than 0xf, which is never
+    // checked, exists before the heap starts.
+    unsafe { asm!(".arch_extension memtag", "msr tco, #0", options(nostack, preserves_flags)) };
 }
 
 /// Returns SCTLR_EL1.
@@ -141,8 +142,7 @@ fn system_control(features: &Features, mops: bool) -> u64 {
     if features.tags {
         control += SCTLR_EL1::ATA::SET
             + SCTLR_EL1::ATA0::SET
-            + SCTLR_EL1::TCF::None
-            + SCTLR_EL1::TCF0::Synchronous
+            + SCTLR_EL1::TCF::Synchronous
             + SCTLR_EL1::ITFSB::SET;
     }
     if mops {

@@ -17,6 +17,7 @@ mod page_loops;
 pub mod pmu;
 pub mod syndrome;
 pub mod sysreg;
+pub mod thread_registers;
 pub mod timer;
 pub mod tlb;
 pub mod user_copy;

@@ -60,8 +60,8 @@ register_bitfields! {u64,
         ATA0 OFFSET(42) NUMBITS(1) [],
         /// Tag check fault at EL1.
         TCF OFFSET(40) NUMBITS(2) [None = 0, Synchronous = 1],
-        /// Tag check fault at EL0.
-        TCF0 OFFSET(38) NUMBITS(2) [None = 0, Synchronous = 1],
+        /// Tag check fault at EL0: the number of a `vellum_abi::TagMode`.
+        TCF0 OFFSET(38) NUMBITS(2) [],
         /// Exception entry waits for asynchronous tag check faults.
         ITFSB OFFSET(37) NUMBITS(1) [],
         /// EL0 may use memory copy and set instructions.
@@ -220,6 +220,8 @@ system_registers! {
     PMINTENCLR_EL1: Pmintenclr, (), "pmintenclr_el1";
     /// What EL0 may do with the performance monitors.
     PMUSERENR_EL0: Pmuserenr, PMUSERENR_EL0::Register, "pmuserenr_el0";
+    /// Which event counter PMXEVCNTR_EL0 names.
+    PMSELR_EL0: Pmselr, (), "pmselr_el0";
     /// Pending interrupts.
     ISR_EL1: Isr, ISR_EL1::Register, "isr_el1";
 }

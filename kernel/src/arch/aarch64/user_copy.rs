@@ -1,9 +1,14 @@
 //! Copies between the kernel and the running process, as the process itself would access memory.
 //!
 //! Owns: the only accesses of the kernel to user addresses. They use LDTR and STTR, which have
-//! EL0's permissions whatever PAN says, and clear PSTATE.TCO, so that tags are checked. Refuses to
-//! know: mappings. A fault ends the copy and is reported with its syndrome, and the caller decides
-//! whether to resolve it and go on behind what is done.
+//! EL0's permissions whatever PAN says and EL0's tag checks (SCTLR_EL1.TCF0). Refuses to know:
+//! mappings. A fault ends the copy and is reported with its syndrome, and the caller decides whether
+//! to resolve it and go on behind what is done.
+//!
+//! Checks that would be synchronous for the thread's own access are so here, and stop the copy right
+//! before the first byte of the first granule whose tag differs. Where they would be asynchronous
+//! they are off (PSTATE.TCO): nobody could tell which byte it was, and a fault that the kernel's
+//! access left in TFSRE0_EL1 would be taken for the thread's.
 //!
 //! How a fault comes back: the EL1 vector sees that the interrupted instruction lies between
 //! `user_access_start` and `user_access_end`, puts ESR_EL1 and FAR_EL1 into x16 and x17 and returns
@@ -11,9 +16,11 @@
 //! fault is final: so the number of bytes done is exact, and every access before the reported one
 //! has happened.
 
-use crate::arch::page_fill::has_tags;
+use crate::arch::sysreg::SCTLR_EL1;
 use core::arch::global_asm;
 use core::mem::offset_of;
+use tock_registers::interfaces::Readable;
+use vellum_abi::TagMode;
 use vellum_vm::addr::UserPointer;
 
 /// A copy that ended early.
@@ -39,19 +46,24 @@ const _: () = assert!(offset_of!(Report, esr) == 0 && offset_of!(Report, far) ==
 
 unsafe extern "C" {
     /// Copies from user memory; returns how many bytes are left.
-    fn user_copy_in(to: *mut u8, from: u64, length: usize, report: *mut Report, tags: u64)
-    -> usize;
+    fn user_copy_in(
+        to: *mut u8,
+        from: u64,
+        length: usize,
+        report: *mut Report,
+        loose: u64,
+    ) -> usize;
     /// Copies to user memory; returns how many bytes are left.
     fn user_copy_out(
         to: u64,
         from: *const u8,
         length: usize,
         report: *mut Report,
-        tags: u64,
+        loose: u64,
     ) -> usize;
 }
 
-// x0 to, x1 from, x2 bytes left, x3 report, x4 tags exist, x5 where a fault leads.
+// x0 to, x1 from, x2 bytes left, x3 report, x4 tags are not to be checked, x5 where a fault leads.
 global_asm!(
     r#"
     .arch_extension memtag
@@ -64,7 +76,7 @@ user_access_start:
 
 user_copy_in:
     cbz     x4, 1f
-    msr     tco, #0
+    msr     tco, #1
 1:  adr     x5, 5f
     b       3f
 2:  ldtr    x6, [x1]
@@ -92,7 +104,7 @@ user_copy_in:
     subs    x2, x2, #1
     b.ne    6b
 7:  cbz     x4, 72f
-    msr     tco, #1
+    msr     tco, #0
 72: mov     x0, x2
     ret
 8:  stp     x16, x17, [x3]
@@ -100,7 +112,7 @@ user_copy_in:
 
 user_copy_out:
     cbz     x4, 1f
-    msr     tco, #0
+    msr     tco, #1
 1:  adr     x5, 5f
     b       3f
 2:  ldp     x6, x7, [x1]
@@ -131,7 +143,7 @@ user_copy_out:
     subs    x2, x2, #1
     b.ne    6b
 7:  cbz     x4, 72f
-    msr     tco, #1
+    msr     tco, #0
 72: mov     x0, x2
     ret
 8:  stp     x16, x17, [x3]
@@ -141,6 +153,17 @@ user_access_end:
     .popsection
     "#
 );
+
+/// Modes, a bit for each, whose loads are not checked synchronously although TCF0 is not zero.
+const LOADS_UNCHECKED: u64 = 1 << TagMode::Asynchronous as u64;
+/// The same for stores.
+const STORES_UNCHECKED: u64 = LOADS_UNCHECKED | 1 << TagMode::Asymmetric as u64;
+
+/// Returns 1 if the mode in force is one of `modes`, else 0.
+#[inline]
+fn is_unchecked(modes: u64) -> u64 {
+    modes >> SCTLR_EL1.read(SCTLR_EL1::TCF0) & 1
+}
 
 /// Copies from the process whose address space is active.
 ///
@@ -158,7 +181,7 @@ pub fn copy_in(to: &mut [u8], from: UserPointer) -> Result<(), CopyFault> {
             from.tagged(),
             to.len(),
             &raw mut report,
-            u64::from(has_tags()),
+            is_unchecked(LOADS_UNCHECKED),
         )
     };
     outcome(to.len(), left, &report)
@@ -179,7 +202,7 @@ pub fn copy_out(to: UserPointer, from: &[u8]) -> Result<(), CopyFault> {
             from.as_ptr(),
             from.len(),
             &raw mut report,
-            u64::from(has_tags()),
+            is_unchecked(STORES_UNCHECKED),
         )
     };
     outcome(from.len(), left, &report)

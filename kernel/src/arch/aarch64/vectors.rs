@@ -14,7 +14,8 @@
 //! one stack, which starts right below the per-CPU block that TPIDR_EL1 names, and whose first word
 //! is the running thread's context. No function of the kernel blocks: to wait is to answer 1.
 //!
-//! Entry by `svc` is 21 instructions, exit 17. The assembly is in `vectors.s`.
+//! Entry by `svc` is 21 instructions, 22 with tags and 24 for a thread whose tag checks are
+//! asynchronous, exit 17. The assembly is in `vectors.s`.
 
 use crate::arch::context::{Context, ELR, FPSR, HIGH, LOW, TPIDR, VECTORS, X18, X29};
 use crate::memory::layout::STACK_SHIFT;
@@ -49,6 +50,8 @@ pub struct KernelFrame {
 
 unsafe extern "C" {
     static vectors: u8;
+    static vectors_tags: u8;
+    static vectors_asynchronous_tags: u8;
     static emergency_stack: u8;
     /// Loads the thread that `crate::trap::switch` names and runs it. The stack is given up.
     fn vectors_enter() -> !;
@@ -56,10 +59,33 @@ unsafe extern "C" {
     fn vectors_call_on(stack: u64, function: extern "C" fn() -> !) -> !;
 }
 
-/// Makes these the vectors of this CPU.
+/// A table of vectors. They differ in what entry from EL0 does about tags.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Table {
+    /// Nothing: for a CPU without tags, whose PSTATE has no TCO.
+    Plain,
+    /// Accesses of the kernel are checked.
+    Tags,
+    /// Likewise, and a thread that left an asynchronous tag check fault goes no further.
+    AsynchronousTags,
+}
+
+/// Makes the plain vectors those of this CPU.
 pub fn install() {
-    VBAR_EL1.set((&raw const vectors).addr() as u64);
+    choose(Table::Plain);
     crate::arch::cpu::isb();
+}
+
+/// Chooses the vectors of this CPU from the next return to EL0 on, which synchronises context. All
+/// tables do the same about exceptions of the kernel.
+#[inline]
+pub fn choose(table: Table) {
+    let first = match table {
+        Table::Plain => &raw const vectors,
+        Table::Tags => &raw const vectors_tags,
+        Table::AsynchronousTags => &raw const vectors_asynchronous_tags,
+    };
+    VBAR_EL1.set(first.addr() as u64);
 }
 
 /// Runs user code for good: the thread that `crate::trap::switch` names, and others after it.
@@ -108,6 +134,7 @@ global_asm!(
     abort = sym crate::trap::abort,
     exception = sym crate::trap::exception,
     interrupt = sym crate::trap::interrupt,
+    asynchronous_tag_fault = sym crate::trap::asynchronous_tag_fault,
     switch = sym crate::trap::switch,
     kernel_fault = sym crate::panic::kernel_fault,
 );

@@ -4,6 +4,7 @@
 
     .arch_extension fp
     .arch_extension simd
+    .arch_extension memtag
 
     .pushsection .bss, "aw", %nobits
     .balign 16
@@ -62,10 +63,23 @@ emergency_stack:
     b       kernel_fault
     .endm
 
-    .pushsection .text.vectors, "ax"
+    // Behind to_kernel_stack: every entry sets PSTATE.TCO, and the kernel's accesses are checked only
+    // once it is clear. What a thread did under asynchronous checks is known by now, as ITFSB makes
+    // entry wait for it; such a thread goes no further if there was a fault.
+    .macro begin_checks tags, asynchronous
+    .if     \tags
+    msr     tco, #0
+    .endif
+    .if     \asynchronous
+    mrs     x9, s3_0_c5_c6_1 // TFSRE0_EL1
+    cbnz    x9, asynchronous_tag_fault
+    .endif
+    .endm
+
+    .macro vector_table name, tags, asynchronous
     .balign 2048
-    .global vectors
-vectors:
+    .global \name
+\name:
     // From EL1 on SP_EL0, which the kernel never uses.
     kernel_vector 4
     kernel_vector 5
@@ -109,6 +123,7 @@ vectors:
     save_caller_saved
     mrs     x1, esr_el1
     to_kernel_stack
+    begin_checks \tags, \asynchronous
     ubfx    x2, x1, #26, #6
     cmp     x2, #0x15
     b.ne    user_exception
@@ -120,6 +135,7 @@ vectors:
     vector
     save_caller_saved
     to_kernel_stack
+    begin_checks \tags, \asynchronous
     bl      {interrupt}
     cbz     x0, resume
     b       leave
@@ -132,6 +148,7 @@ vectors:
     save_caller_saved
     mrs     x1, esr_el1
     to_kernel_stack
+    begin_checks \tags, \asynchronous
     mrs     x2, far_el1
     bl      {exception}
     cbz     x0, resume
@@ -143,6 +160,12 @@ vectors:
     user_fault_vector 11
     user_fault_vector 12
     .balign 128
+    .endm
+
+    .pushsection .text.vectors, "ax"
+    vector_table vectors, 0, 0
+    vector_table vectors_tags, 1, 0
+    vector_table vectors_asynchronous_tags, 1, 1
 
     // Any synchronous exception from EL0 but a system call. x0 context, x1 ESR, x2 its class:
     // 0x20 and 0x24 are instruction and data aborts.
@@ -155,6 +178,12 @@ user_exception:
     cbz     x0, resume
     b       leave
 1:  bl      {exception}
+    cbz     x0, resume
+    b       leave
+
+    // Whatever the entry was for, the thread did an access before that it may not. x0 context.
+asynchronous_tag_fault:
+    bl      {asynchronous_tag_fault}
     cbnz    x0, leave
 
     // Back to the thread that the kernel was entered from.

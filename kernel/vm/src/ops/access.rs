@@ -11,7 +11,10 @@ use crate::fault::Outcome;
 use crate::machine::Machine;
 use crate::page_table::{self, Walk};
 use crate::tag::Tag;
-use vellum_abi::{ExitKind, FaultAccess, PAGE_SIZE, Protection};
+use vellum_abi::{ExitKind, FaultAccess, PAGE_SIZE, Protection, TAG_GRANULE};
+
+/// Bytes that share a tag.
+const GRANULE: usize = TAG_GRANULE as usize;
 
 /// Why memory could not be accessed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +79,46 @@ impl<M: Machine> AddressSpace<M> {
         })
     }
 
+    /// Reads the tags of granules from an untagged user address on, a byte each, up to the end of
+    /// its page. Returns how many, or `None` if the page is not mapped TAGGED. No frame is taken.
+    ///
+    /// # Errors
+    /// See [`AccessRefusal`].
+    pub fn read_tags(&self, address: u64, tags: &mut [u8]) -> Result<Option<usize>, AccessRefusal> {
+        let (page, offset, length) = part_in_page(address, tags.len() * GRANULE)?;
+        self.with_frame(page, FaultAccess::Read, |frame, protection| {
+            is_tagged(frame, protection).then(|| {
+                for (index, tag) in tags[..length / GRANULE].iter_mut().enumerate() {
+                    *tag = self.machine.read_tag(frame, offset + index * GRANULE).value();
+                }
+                length / GRANULE
+            })
+        })
+    }
+
+    /// Sets the tags of granules from an untagged user address on, a byte each, of which bits 3:0
+    /// count, up to the end of its page. Returns how many, or `None` if the page is not mapped
+    /// TAGGED. A clean page gets a private frame first, as by a store.
+    ///
+    /// # Errors
+    /// See [`AccessRefusal`].
+    pub fn write_tags(&self, address: u64, tags: &[u8]) -> Result<Option<usize>, AccessRefusal> {
+        let (page, offset, length) = part_in_page(address, tags.len() * GRANULE)?;
+        // A page without tags stays as it is: looked at before it is written.
+        if !self.with_frame(page, FaultAccess::Read, is_tagged)? {
+            return Ok(None);
+        }
+        self.with_frame(page, FaultAccess::Write, |frame, protection| {
+            is_tagged(frame, protection).then(|| {
+                for (index, tag) in tags[..length / GRANULE].iter().enumerate() {
+                    let tag = Tag::from_pointer(u64::from(*tag) << 56);
+                    self.machine.write_tag(frame, offset + index * GRANULE, tag);
+                }
+                length / GRANULE
+            })
+        })
+    }
+
     /// Copies bytes to an untagged user address, up to the end of its page. Returns how many.
     ///
     /// # Errors
@@ -87,6 +130,11 @@ impl<M: Machine> AddressSpace<M> {
             length
         })
     }
+}
+
+/// Returns whether a leaf is of Tagged memory.
+fn is_tagged(_: FrameAddress, protection: Protection) -> bool {
+    protection.contains(Protection::TAGGED)
 }
 
 /// Returns the page of an address, the offset in it and how many of `length` bytes it holds.

@@ -205,6 +205,20 @@ const TAGS: &[Bad] = &[
     bad("a tag in its place in pointers", Number(5 << 56), Error::InvalidContent),
     bad("all bits", Number(u64::MAX), Error::InvalidContent),
 ];
+const TAG_MODES: &[Bad] = &[
+    bad("behind the last mode", Number(4), Error::InvalidTagMode),
+    bad("a mode below a set bit 32", Number(1 << 32 | 1), Error::InvalidTagMode),
+    bad("all bits", Number(u64::MAX), Error::InvalidTagMode),
+];
+const TAG_SETS: &[Bad] = &[
+    bad("a seventeenth tag", Number(1 << 16), Error::InvalidFlags),
+    bad("all bits", Number(u64::MAX), Error::InvalidFlags),
+];
+const NOT_TAGGED: &[Bad] = &[
+    bad("writable memory without tags", Number(WRITABLE), Error::NotTagged),
+    bad("read-only memory without tags", Number(READ_ONLY), Error::NotTagged),
+    bad("the caller's text", Text, Error::NotTagged),
+];
 const NEW_LENGTHS: &[Bad] = &[
     bad("zero", Number(0), Error::InvalidSize),
     bad("unaligned", Number(1), Error::Misaligned),
@@ -230,6 +244,11 @@ pub(crate) const fn tables(kind: Kind) -> &'static [&'static [Bad]] {
         Kind::InspectedThread => {
             &[HANDLES, NOT_ANONYMOUS, NOT_OWN, NOT_A_THREAD, THREAD_RIGHT_INSPECT]
         }
+        Kind::ManagedThreadOrOwn => &[HANDLES, NOT_ANONYMOUS, NOT_A_THREAD, THREAD_RIGHT_MANAGE],
+        Kind::InspectedThreadOrOwn => &[HANDLES, NOT_ANONYMOUS, NOT_A_THREAD, THREAD_RIGHT_INSPECT],
+        Kind::TagMode => &[TAG_MODES],
+        Kind::TagSet => &[TAG_SETS],
+        Kind::TheirTags => &[POINTERS, NOT_TAGGED, NOT_CONTENT],
         Kind::InspectedMemory => {
             &[HANDLES, NOT_ANONYMOUS, NOT_OWN, NOT_AN_OBJECT, MEMORY_RIGHT_INSPECT]
         }

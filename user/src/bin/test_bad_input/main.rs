@@ -14,13 +14,14 @@ mod parameters;
 mod scene;
 mod state;
 
+use Error::TagsUnsupported;
 use cases::{Answer, Case, Undo};
 use parameters::{Parameter, parameters};
 use scene::{Scene, Value};
 use state::State;
 use vellum_user::abi::{Call, Error, Handle};
 use vellum_user::mapping::PAGE;
-use vellum_user::{Arguments, calls, check, println, raw, testing};
+use vellum_user::{Arguments, calls, check, println, raw, system, testing};
 
 vellum_user::test!(main);
 
@@ -49,6 +50,12 @@ fn main(arguments: &Arguments) -> Result<(), Error> {
     Ok(())
 }
 
+/// Returns whether a call refuses, before it looks at this argument, because there are no tags.
+fn is_unsupported(call: Call, argument: usize) -> bool {
+    let needs_tags = matches!(call, Call::TagsRead | Call::TagsWrite);
+    needs_tags && argument > 0 && !system::tags_supported()
+}
+
 /// The table, on the scene that its values are taken from.
 struct Table<'a> {
     scene: &'a Scene,
@@ -64,7 +71,8 @@ impl Table<'_> {
             }
             arguments[index] = self.scene.word(bad.value);
             let name = format_args!("{}, argument {index}, {}", call.name(), bad.class);
-            self.check_call(name, call as u64, arguments, &Answer::Refused(bad.error));
+            let error = if is_unsupported(call, index) { TagsUnsupported } else { bad.error };
+            self.check_call(name, call as u64, arguments, &Answer::Refused(error));
         }
     }
 

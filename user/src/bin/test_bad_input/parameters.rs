@@ -1,12 +1,12 @@
 //! What the arguments of each call are, and a good value of each.
 
-use crate::scene::{HOLE, OBJECT_BYTES, RECORDS, Value, WRITABLE};
+use crate::scene::{HOLE, OBJECT_BYTES, RECORDS, TAGGED, Value, WRITABLE};
 use Kind::{
-    Advice, AdvisedRange, AnyByte, AnyWord, BytesIn, BytesOut, ClonedProcess, Content, CopyRights,
-    Flags, InspectedMemory, InspectedProcess, InspectedThread, Length, ManagedProcess,
-    ManagedThread, MapOptions, MappedObject, NewLength, NewRange, ObjectOffset, OpenHandle, Place,
-    Protection, RangeLength, RecordIn, RecordOut, Size, Tag, TheirBytesIn, TheirBytesOut,
-    TransferredHandle,
+    Advice, AdvisedRange, AnyByte, AnyWord, BytesIn, BytesOut, ClonedProcess, Content, CopyRights, Flags,
+    InspectedMemory, InspectedProcess, InspectedThread, InspectedThreadOrOwn, Length,
+    ManagedProcess, ManagedThread, ManagedThreadOrOwn, MapOptions, MappedObject, NewLength,
+    NewRange, ObjectOffset, OpenHandle, Place, Protection, RangeLength, RecordIn, RecordOut, Size,
+    Tag, TagMode, TagSet, TheirBytesIn, TheirBytesOut, TheirTags, TransferredHandle,
 };
 use Value::{Anonymous, Child, Dead, Memory, Number, Own, Thread};
 use vellum_user::abi::{Call, MapFlags, PAGE_SIZE, Protection as Bits, Rights};
@@ -30,6 +30,16 @@ pub(crate) enum Kind {
     ManagedThread,
     /// A thread that the call looks at.
     InspectedThread,
+    /// A thread, or oneself, that the call changes.
+    ManagedThreadOrOwn,
+    /// A thread, or oneself, that the call looks at.
+    InspectedThreadOrOwn,
+    /// The number of a tag check mode.
+    TagMode,
+    /// A bit for each tag.
+    TagSet,
+    /// The target's memory whose tags the call moves.
+    TheirTags,
     /// A memory object that the call looks at.
     InspectedMemory,
     /// What `map` takes for an object.
@@ -98,6 +108,9 @@ const NONE: Value = Number(0);
 const BYTES: Value = Number(8);
 const BUFFER: Value = Number(WRITABLE);
 const SECOND: Value = Number(WRITABLE + PAGE_SIZE);
+const MEMORY_WITH_TAGS: Value = Number(TAGGED);
+/// Where bytes are that are tags.
+const ZEROS: Value = Number(RECORDS);
 const READ: Value = Number(Rights::READ.bits());
 const READ_WRITE: Value = Number(Bits::READ.bits() | Bits::WRITE.bits());
 
@@ -189,6 +202,30 @@ pub(crate) const fn parameters(call: Call) -> &'static [Parameter] {
         Call::ThreadStart => const { &[of(ManagedThread, Thread)] },
         Call::ProcessClone => const { &[of(ClonedProcess, Own)] },
         Call::SystemQuery => const { &[of(RecordOut, BUFFER)] },
+        Call::ThreadSetTagMode => {
+            const { &[of(ManagedThreadOrOwn, Thread), of(TagMode, NONE), of(TagSet, NONE)] }
+        }
+        Call::ThreadTagMode => const { &[of(InspectedThreadOrOwn, Thread)] },
+        Call::TagsRead => {
+            const {
+                &[
+                    of(InspectedProcess, Own),
+                    of(TheirTags, MEMORY_WITH_TAGS),
+                    of(BytesOut, SECOND),
+                    of(Length, BYTES),
+                ]
+            }
+        }
+        Call::TagsWrite => {
+            const {
+                &[
+                    of(ManagedProcess, Own),
+                    of(TheirTags, MEMORY_WITH_TAGS),
+                    of(BytesIn, ZEROS),
+                    of(Length, BYTES),
+                ]
+            }
+        }
     }
 }
 

@@ -1,0 +1,105 @@
+//! The registers of a thread that the vectors leave to Rust: what its tag checks do, its random
+//! tags, and the event counter that it has selected.
+//!
+//! Owns: SCTLR_EL1.TCF0, GCR_EL1, RGSR_EL1, TFSRE0_EL1 and PMSELR_EL0, and which table of vectors
+//! a thread enters the kernel by. Refuses to know: threads. Invariant: whenever the kernel runs for
+//! a thread TFSRE0_EL1 is zero: the vector of a thread with asynchronous checks ends the thread
+//! otherwise, no other thread can set it, and the kernel's own copies never do.
+
+use super::vectors::{self, Table};
+use crate::arch::page_fill::has_tags;
+use crate::arch::sysreg::{GCR_EL1, PMSELR_EL0, RGSR_EL1, SCTLR_EL1, TFSRE0_EL1};
+use crate::arch::{cpu, pmu};
+use core::sync::atomic::{AtomicU64, Ordering};
+use tock_registers::interfaces::{ReadWriteable, Readable, Writeable};
+use vellum_abi::{TagControl, TagMode};
+
+/// Where the random tags of every thread start (RGSR_EL1: SEED in bits 23:8, TAG 0). With RRND=0
+/// and a seed that is not zero they are the same in every run.
+const FIRST_RANDOM: u64 = 0x5eed << 8;
+
+/// The registers of one thread. Only the CPU that runs the thread saves and loads them.
+pub struct ThreadRegisters {
+    /// A [`TagControl`] word.
+    control: AtomicU64,
+    /// RGSR_EL1 while the thread is not running.
+    random: AtomicU64,
+    /// PMSELR_EL0 while the thread is not running.
+    counter: AtomicU64,
+}
+
+impl ThreadRegisters {
+    /// Returns the registers of a new thread: checks are synchronous, no tag is excluded.
+    pub fn new() -> ThreadRegisters {
+        let mode = if has_tags() { TagMode::Synchronous } else { TagMode::None };
+        let control = TagControl { mode, exclude: 0 }.to_word();
+        ThreadRegisters {
+            control: AtomicU64::new(control),
+            random: AtomicU64::new(FIRST_RANDOM),
+            counter: AtomicU64::new(0),
+        }
+    }
+
+    /// Returns what tag checks do.
+    #[inline]
+    pub fn tag_control(&self) -> TagControl {
+        TagControl::from_word(self.control.load(Ordering::Relaxed))
+    }
+
+    /// Decides what tag checks of a thread that is not running do.
+    pub fn set_tag_control(&self, control: TagControl) {
+        self.control.store(control.to_word(), Ordering::Relaxed);
+    }
+
+    /// Decides what tag checks of the running thread do. The CPU has tags.
+    pub fn change_tag_control(&self, control: TagControl) {
+        self.set_tag_control(control);
+        apply(control);
+        cpu::isb();
+    }
+
+    /// Keeps what the running thread may have changed by itself.
+    #[inline]
+    pub fn save(&self) {
+        if has_tags() {
+            self.random.store(RGSR_EL1.get(), Ordering::Relaxed);
+        }
+        if pmu::is_open() {
+            self.counter.store(PMSELR_EL0.get(), Ordering::Relaxed);
+        }
+    }
+
+    /// Makes these the CPU's.
+    #[inline]
+    pub fn load(&self) {
+        if pmu::is_open() {
+            PMSELR_EL0.set(self.counter.load(Ordering::Relaxed));
+        }
+        if has_tags() {
+            RGSR_EL1.set(self.random.load(Ordering::Relaxed));
+            apply(self.tag_control());
+            // The kernel may copy for the thread before it goes back to user code.
+            cpu::isb();
+        }
+    }
+}
+
+/// Sets what depends on the mode and the excluded tags.
+#[inline]
+fn apply(control: TagControl) {
+    SCTLR_EL1.modify(SCTLR_EL1::TCF0.val(control.mode as u64));
+    GCR_EL1.set(u64::from(control.exclude));
+    vectors::choose(match control.mode {
+        TagMode::None | TagMode::Synchronous => Table::Tags,
+        TagMode::Asynchronous | TagMode::Asymmetric => {
+            // Nothing that happened before is this thread's.
+            TFSRE0_EL1.set(0);
+            Table::AsynchronousTags
+        }
+    });
+}
+
+/// Forgets asynchronous tag check faults of EL0. The CPU has tags.
+pub fn clear_asynchronous_fault() {
+    TFSRE0_EL1.set(0);
+}
