@@ -19,7 +19,7 @@ use crate::memory::layout::{
     frame_pointer, image, stack_bottom,
 };
 use crate::memory::ranges::FreeRanges;
-use crate::memory::{frames, heap};
+use crate::memory::{frames, heap, plants};
 use crate::panic;
 use crate::percpu;
 use crate::platform::console::{print, println};
@@ -158,13 +158,14 @@ extern "C" fn go_on() -> ! {
         panic::set_symbols(symbols.data);
     }
     let options = archive.contents().options().unwrap_or_else(|error| fail_archive(error));
-    start_memory(machine, &mut free);
-
     let choice = choice(options);
     page_fill::choose(features, choice);
     if page_fill::uses_mops() {
         mmu::enable_user_mops();
     }
+    // Behind the choice: the heap is tagged from the start.
+    start_memory(machine, &mut free);
+
     timer::start();
     pmu::start();
     if !features.gic_registers {
@@ -172,6 +173,9 @@ extern "C" fn go_on() -> ! {
     }
     if let Err(text) = interrupts::start(machine) {
         fail(text);
+    }
+    if options::value(options, options::FAIL) == Some("tags") {
+        mmu::forget_tag_access();
     }
     self_test(features);
     banner(machine, features, choice);
@@ -279,6 +283,8 @@ fn apply(options: &str) {
         Some("stack") => {
             overflow(0);
         }
+        Some("use_after_free") => plants::use_after_free(),
+        Some("overflow") => plants::overflow(),
         _ => {}
     }
 }

@@ -5,7 +5,7 @@
 //! inside a panic ends at once.
 
 use crate::arch::vectors::{KernelFrame, emergency_stack_range};
-use crate::arch::{cpu, syndrome};
+use crate::arch::{cpu, mte, syndrome};
 use crate::memory::layout::{MAX_CPUS, STACK_SIZE, image, is_stack_guard, stack_bottom};
 use crate::platform::console::write_in_panic;
 use crate::platform::{exit, power};
@@ -66,14 +66,20 @@ pub extern "C" fn kernel_fault(frame: &KernelFrame) -> ! {
         power::off();
     }
     begin();
-    let kind = if is_stack_guard(frame.far) && frame.vector == 0 {
-        "kernel stack overflow"
-    } else {
-        vector_name(frame.vector)
+    let kind = match frame.vector {
+        0 if is_stack_guard(frame.far) => "kernel stack overflow",
+        0 if syndrome::is_tag_check(frame.esr) => "use after free or overflow in the kernel heap",
+        vector => vector_name(vector),
     };
     report!("\nvellum: panic: {kind}: {}", syndrome::class_name(frame.esr));
     report!("  ESR {:#010x}  FAR {:#018x}  SPSR {:#010x}", frame.esr, frame.far, frame.pstate);
     syndrome::describe_abort(frame.esr, |text| report!("  {text}"));
+    if syndrome::is_tag_check(frame.esr) {
+        let pointer: *const u8 = core::ptr::with_exposed_provenance(frame.far as usize);
+        // SAFETY: Tags exist, as one was checked, which only happens where memory is mapped.
+        let memory = unsafe { mte::load_tag(pointer) };
+        report!("  tag {} in the pointer, {memory} in memory", frame.far >> 56 & 0xf);
+    }
     report!("  pc  {:#018x}  sp  {:#018x}", frame.pc, frame.sp);
     for (row, values) in frame.x.chunks(3).enumerate() {
         for (column, value) in values.iter().enumerate() {

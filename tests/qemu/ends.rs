@@ -5,10 +5,15 @@ use crate::context::Plan;
 use libtest_mimic::Failed;
 use std::time::Duration;
 use vellum_abi::options::FAIL;
+use vellum_tests::qemu::Machine;
 
 pub(crate) const TESTS: &[Named] = &[
     ("ends/kernel_panic_shows_a_backtrace_with_names", kernel_panic_shows_a_backtrace_with_names),
     ("ends/kernel_stack_overflow_is_named", kernel_stack_overflow_is_named),
+    ("ends/use_after_free_in_the_kernel_heap_is_caught", use_after_free_is_caught),
+    ("ends/overflow_in_the_kernel_heap_is_caught", overflow_is_caught),
+    ("ends/planted_bugs_pass_without_tags", planted_bugs_pass_without_tags),
+    ("ends/self_test_of_tags_can_fail", self_test_of_tags_can_fail),
     ("ends/hang_is_ended_by_the_watchdog", hang_is_ended_by_the_watchdog),
     ("ends/fault_kills_the_program_only", fault_kills_the_program_only),
     ("ends/status_of_the_program_passes_through", status_of_the_program_passes_through),
@@ -27,6 +32,29 @@ fn kernel_panic_shows_a_backtrace_with_names() -> Result<(), Failed> {
 
 fn kernel_stack_overflow_is_named() -> Result<(), Failed> {
     failing("stack").run()?.ends_with(103, &["stack overflow"])
+}
+
+fn use_after_free_is_caught() -> Result<(), Failed> {
+    let words = ["use after free or overflow", "read: tag check fault", "plants::use_after_free"];
+    failing("use_after_free").run()?.ends_with(103, &words)
+}
+
+fn overflow_is_caught() -> Result<(), Failed> {
+    let words = ["use after free or overflow", "write: tag check fault", "plants::overflow"];
+    failing("overflow").run()?.ends_with(103, &words)
+}
+
+/// What the two tests above see comes of the tags, and of nothing else.
+fn planted_bugs_pass_without_tags() -> Result<(), Failed> {
+    for how in ["use_after_free", "overflow", "tags"] {
+        let machine = Machine { mte: false, ..Machine::default() };
+        Plan { machine, ..failing(how) }.run()?.ends_with(0, &[])?;
+    }
+    Ok(())
+}
+
+fn self_test_of_tags_can_fail() -> Result<(), Failed> {
+    failing("tags").run()?.ends_with(103, &["a tag that was written is not read back"])
 }
 
 fn hang_is_ended_by_the_watchdog() -> Result<(), Failed> {

@@ -3,6 +3,7 @@
 use crate::Named;
 use crate::context::{Plan, Run};
 use libtest_mimic::Failed;
+use vellum_abi::options::MOPS;
 use vellum_tests::qemu::Machine;
 
 pub(crate) const TESTS: &[Named] = &[
@@ -12,6 +13,11 @@ pub(crate) const TESTS: &[Named] = &[
     ("machine/memory_of_8_gibibytes", memory_of_8_gibibytes),
     ("machine/banner_tells_whether_there_are_tags", banner_tells_whether_there_are_tags),
     ("machine/four_cpus", four_cpus),
+    ("machine/entry_at_el2_on_max", entry_at_el2_on_max),
+    ("machine/entry_at_el2_on_neoverse_n2", entry_at_el2_on_neoverse_n2),
+    ("machine/entry_at_el2_without_tags", entry_at_el2_without_tags),
+    ("machine/entry_at_el2_with_memory_set_instructions", entry_at_el2_with_memory_instructions),
+    ("machine/power_goes_off_by_smc_from_el2", power_goes_off_by_smc_from_el2),
 ];
 
 fn boots(machine: Machine) -> Result<(), Failed> {
@@ -53,4 +59,51 @@ fn banner_tells_whether_there_are_tags() -> Result<(), Failed> {
     with_tags.check(!without_tags(&with_tags), "a banner that tells of tags")?;
     without.ends_with(0, &[])?;
     without.check(without_tags(&without), "a banner that tells of no tags")
+}
+
+/// Runs programs on a machine that starts at EL2: one that says hello, and tests of tags, of the
+/// interrupt controller and the timer, and of counters.
+fn runs_from_el2(
+    machine: &Machine,
+    switches: &[(&'static str, &'static str)],
+) -> Result<(), Failed> {
+    for program in [
+        "hello",
+        "row_10_tagged_zeros_are_made_in_one_pass",
+        "test_tag_modes",
+        "test_process_time_slicing",
+        "row_20_the_benchmark_runs_as_shipped",
+    ] {
+        let machine = Machine { el2: true, ..machine.clone() };
+        let run = Plan { machine, switches: switches.to_vec(), ..Plan::new(program) }.run()?;
+        let skipped = run.boot.output.contains("SKIP:");
+        run.check(run.verdict.status() == if skipped { 77 } else { 0 }, "success")?;
+        run.ends_with(run.verdict.status(), &["psci by smc"])?;
+    }
+    Ok(())
+}
+
+fn entry_at_el2_on_max() -> Result<(), Failed> {
+    runs_from_el2(&Machine::default(), &[])
+}
+
+fn entry_at_el2_on_neoverse_n2() -> Result<(), Failed> {
+    runs_from_el2(&Machine { cpu: "neoverse-n2".into(), ..Machine::default() }, &[])
+}
+
+fn entry_at_el2_without_tags() -> Result<(), Failed> {
+    runs_from_el2(&Machine { mte: false, ..Machine::default() }, &[])
+}
+
+fn entry_at_el2_with_memory_instructions() -> Result<(), Failed> {
+    runs_from_el2(&Machine::default(), &[(MOPS, "on")])
+}
+
+/// Without semihosting the machine's end is PSCI's, whose conduit is SMC where there is EL2: a call
+/// by HVC would come back to the kernel's own EL2 and end nothing. QEMU's status is 0 then.
+fn power_goes_off_by_smc_from_el2() -> Result<(), Failed> {
+    let machine = Machine { el2: true, semihosting: false, ..Machine::default() };
+    let run = Plan { machine, ..Plan::crash("exit=7") }.run()?;
+    run.ends_with(0, &["psci by smc"])?;
+    run.has_not_panicked()
 }

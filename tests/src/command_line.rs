@@ -143,6 +143,7 @@ impl Options {
             icount: !self.no_icount,
             mte: !self.no_mte,
             seed: self.seed,
+            ..Machine::default()
         }
     }
 

@@ -3,11 +3,12 @@
 //! Owns: eight size classes from 32 to 4096 bytes, their slabs and the count of live bytes. A slab
 //! is aligned to its size, so that a piece finds its slab by its address; the slab's header takes
 //! the place of its first pieces. Taking and giving are constant in time, but for a slab coming
-//! from or going back to the heap. Refuses to know: what is stored (`pools`).
+//! from or going back to the heap. Refuses to know: what is stored (`pools`), and tags (`heap_tags`):
+//! inside, everything goes by unchecked pointers.
 //!
 //! Lock order: a class, then the pool heap.
 
-use crate::memory::heap;
+use crate::memory::{heap, heap_tags};
 use core::alloc::Layout;
 use core::ptr::{NonNull, null_mut};
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -97,6 +98,11 @@ impl Class {
         (self.slab_bytes() / self.bytes()) as u32
     }
 
+    /// Returns the number of a piece in its slab.
+    fn index(self, piece: NonNull<u8>) -> usize {
+        (piece.as_ptr().addr() & (self.slab_bytes() - 1)) >> self.0
+    }
+
     fn list(self) -> &'static SpinMutex<List> {
         &LISTS[(self.0 - SMALLEST) as usize]
     }
@@ -118,8 +124,16 @@ pub const fn bytes_for(layout: Layout) -> usize {
 /// Takes memory for a layout, or `None` if the heap has none.
 pub(super) fn allocate(layout: Layout) -> Option<NonNull<u8>> {
     let pointer = match Class::of(layout) {
-        Some(class) => class.list().lock().take(class)?,
-        None => heap::allocate(layout)?,
+        Some(class) => {
+            let piece = class.list().lock().take(class)?;
+            // SAFETY: The piece was just taken, and is as large as its class.
+            unsafe { heap_tags::begin_piece(piece, class.index(piece), layout.size()) }
+        }
+        None => {
+            let memory = heap::allocate(layout)?;
+            // SAFETY: The heap just gave this memory, never at its edge.
+            unsafe { heap_tags::begin_block(memory, layout.size()) }
+        }
     };
     LIVE.fetch_add(bytes_for(layout) as u64, Ordering::Relaxed);
     Some(pointer)
@@ -132,10 +146,18 @@ pub(super) fn allocate(layout: Layout) -> Option<NonNull<u8>> {
 pub(super) unsafe fn free(pointer: NonNull<u8>, layout: Layout) {
     LIVE.fetch_sub(bytes_for(layout) as u64, Ordering::Relaxed);
     match Class::of(layout) {
-        // SAFETY: The piece is the caller's, of this class.
-        Some(class) => unsafe { class.list().lock().give(class, pointer) },
-        // SAFETY: The memory came from the heap with this layout.
-        None => unsafe { heap::free(pointer, layout) },
+        Some(class) => {
+            // SAFETY: The piece is the caller's, of this layout.
+            let piece = unsafe { heap_tags::end_piece(pointer, layout.size()) };
+            // SAFETY: Likewise, of this class.
+            unsafe { class.list().lock().give(class, piece) };
+        }
+        None => {
+            // SAFETY: The memory is the caller's, of this layout.
+            let memory = unsafe { heap_tags::end_block(pointer, layout.size()) };
+            // SAFETY: It came from the heap with this layout.
+            unsafe { heap::free(memory, layout) };
+        }
     }
 }
 
@@ -195,6 +217,8 @@ impl List {
         if slab.live == 0 && !alone {
             self.unlink(slab);
             let memory = NonNull::from(slab).cast();
+            // SAFETY: Slabs are whole pages, and no piece is in use.
+            unsafe { heap_tags::clear(memory.as_ptr(), class.slab_bytes()) };
             // SAFETY: The slab came from the heap with this layout, and none of it is in use.
             unsafe { heap::free(memory, class.slab_layout()) };
         }

@@ -22,6 +22,10 @@ pub struct Machine {
     pub icount: bool,
     /// Whether the machine has tag memory.
     pub mte: bool,
+    /// Whether the CPU has EL2 and starts there.
+    pub el2: bool,
+    /// Whether the guest can end QEMU with a status.
+    pub semihosting: bool,
     /// The seed of everything random in QEMU.
     pub seed: u64,
 }
@@ -34,6 +38,8 @@ impl Default for Machine {
             memory: "512M".into(),
             icount: true,
             mte: true,
+            el2: false,
+            semihosting: true,
             seed: DEFAULT_SEED,
         }
     }
@@ -44,10 +50,12 @@ impl Machine {
     #[must_use]
     pub fn arguments(&self, kernel: &Path, archive: Option<&Path>) -> Vec<OsString> {
         let mte = if self.mte { "on" } else { "off" };
+        let semihosting = if self.semihosting { "on" } else { "off" };
+        let el2 = if self.el2 { ",virtualization=on" } else { "" };
         let line = format!(
-            "-machine virt,mte={mte},gic-version=3 -cpu {} -smp {} -m {} -seed {} -nic none \
+            "-machine virt,mte={mte},gic-version=3{el2} -cpu {} -smp {} -m {} -seed {} -nic none \
              -display none -monitor none -serial stdio \
-             -semihosting-config enable=on,target=native",
+             -semihosting-config enable={semihosting},target=native",
             self.cpu, self.smp, self.memory, self.seed
         );
         let mut arguments: Vec<OsString> = line.split_whitespace().map(OsString::from).collect();

@@ -1,7 +1,7 @@
 //! The first instructions, with the MMU off.
 //!
-//! Owns: the way from QEMU's entry to `crate::boot::start` in the high half. Refuses to know: what
-//! the machine is. It relies on RAM at 0x4000_0000 and the well-known console at 0x0900_0000;
+//! Owns: the way from QEMU's entry, at EL1 or EL2 (`entry_el2`), to `crate::boot::start` in the high
+//! half. Refuses to know: what the machine is. It relies on RAM at 0x4000_0000 and the well-known console at 0x0900_0000;
 //! `crate::boot` checks the first against the device tree before it builds anything.
 //!
 //! The boot tables map one GiB of RAM, writable and executable, at three places (identity, direct
@@ -64,7 +64,12 @@ __entry:
     msr     daifset, #0xf
     mrs     x9, CurrentEL
     cmp     x9, #(1 << 2)
+    b.eq    2f
+    cmp     x9, #(2 << 2)
     b.ne    20f
+    adr     x30, 2f
+    b       leave_el2
+2:
 
     // Zeros for .bss, which holds the tables and the stack.
     adrp    x9, __bss_start
@@ -120,9 +125,13 @@ __entry:
     ldr     x9, ={start}
     br      x9
 
-    // Any other exception level: say so, then end by semihosting, else stop.
+    // EL3, or an exception at EL2: say so, then end by semihosting, else stop.
 20: adr     x9, 30f
-    mov     x10, #0x09000000
+    b       24f
+    .global boot_exception_el2
+boot_exception_el2:
+    adr     x9, 32f
+24: mov     x10, #0x09000000
 21: ldrb    w11, [x9], #1
     cbz     w11, 22f
     str     w11, [x10]
@@ -132,7 +141,8 @@ __entry:
     hlt     #0xf000
 23: wfe
     b       23b
-30: .asciz  "vellum: boot: the CPU did not start at EL1; run QEMU without virtualization=on and secure=on\n"
+30: .asciz  "vellum: boot: the CPU did not start at EL1 or EL2; run QEMU without secure=on\n"
+32: .asciz  "vellum: panic: exception at EL2\n"
     .balign 8
 31: .quad   0x20026, 103
     .ltorg

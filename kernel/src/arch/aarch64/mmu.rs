@@ -164,6 +164,13 @@ pub fn enable_user_mops() {
     cpu::isb();
 }
 
+/// Takes tag access away from EL1, as a kernel that never thought of it would have none: loads of
+/// tags give 0 then, stores do nothing, and nothing faults. For the test of the self-test.
+pub fn forget_tag_access() {
+    SCTLR_EL1.modify(SCTLR_EL1::ATA::CLEAR);
+    cpu::isb();
+}
+
 /// Makes an address space this CPU's lower half. Root and ASID change in one write.
 #[inline]
 pub fn activate(root: FrameAddress, asid: Asid) {

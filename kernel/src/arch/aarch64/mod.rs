@@ -8,6 +8,7 @@ mod boot;
 pub mod cache;
 pub mod context;
 pub mod cpu;
+mod entry_el2;
 pub mod features;
 pub mod kernel_map;
 pub mod mmu;

@@ -1,6 +1,6 @@
 //! Allocation tags of single granules.
 //!
-//! Owns: LDG and STG. Refuses to know: whole pages (`page_fill`). Tags belong to the physical
+//! Owns: LDG, STG and ST2G. Refuses to know: whole pages (`page_fill`). Tags belong to the physical
 //! granule and are reached through the direct map, which is Tagged: through any other view the
 //! same instructions would be ignored without a word.
 
@@ -11,7 +11,7 @@ pub(super) const TAG_SHIFT: u32 = 56;
 
 /// Returns a pointer with another logical tag.
 #[inline]
-pub(super) fn with_tag(pointer: *mut u8, tag: u8) -> *mut u8 {
+pub fn with_tag(pointer: *mut u8, tag: u8) -> *mut u8 {
     pointer.map_addr(|address| address & !(0xf << TAG_SHIFT) | usize::from(tag & 0xf) << TAG_SHIFT)
 }
 
@@ -44,5 +44,34 @@ pub unsafe fn store_tag(pointer: *mut u8, tag: u8) {
         asm!(".arch_extension memtag", "stg {tag}, [{pointer}]",
             tag = in(reg) u64::from(tag & 0xf) << TAG_SHIFT, pointer = in(reg) pointer,
             options(nostack, preserves_flags));
+    }
+}
+
+/// Writes one tag on `bytes` bytes at `pointer`, both multiples of 16.
+///
+/// # Safety
+/// As for [`store_tag`], for each granule.
+#[inline]
+pub unsafe fn set_tags(pointer: *mut u8, bytes: usize, tag: u8) {
+    // SAFETY: The caller's duties; exactly `bytes / 16` granules are written.
+    unsafe {
+        asm!(
+            ".arch_extension memtag",
+            "tbz {bytes}, #4, 2f",
+            "stg {tag}, [{pointer}], #16",
+            "2: tbz {bytes}, #5, 3f",
+            "st2g {tag}, [{pointer}], #32",
+            "3: lsr {bytes}, {bytes}, #6",
+            "cbz {bytes}, 5f",
+            "4: st2g {tag}, [{pointer}], #32",
+            "st2g {tag}, [{pointer}], #32",
+            "sub {bytes}, {bytes}, #1",
+            "cbnz {bytes}, 4b",
+            "5:",
+            tag = in(reg) u64::from(tag & 0xf) << TAG_SHIFT,
+            pointer = inout(reg) pointer => _,
+            bytes = inout(reg) bytes => _,
+            options(nostack, preserves_flags),
+        );
     }
 }

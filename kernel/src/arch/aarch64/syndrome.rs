@@ -27,6 +27,11 @@ pub fn class_name(esr: u64) -> &'static str {
     }
 }
 
+/// Returns whether a syndrome is of a data abort by a synchronous tag check fault.
+pub fn is_tag_check(esr: u64) -> bool {
+    matches!(esr >> 26 & 0x3f, 0x24 | 0x25) && esr & 0x3f == 0x11
+}
+
 /// Tells an abort's access, cause and level, as one line. Nothing for other classes.
 pub fn describe_abort(esr: u64, line_fn: impl FnOnce(core::fmt::Arguments<'_>)) {
     let class = esr >> 26 & 0x3f;
