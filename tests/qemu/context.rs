@@ -104,8 +104,18 @@ impl Plan {
 
     /// Boots these bytes in the place of the archive.
     pub(crate) fn run_bytes(&self, bytes: &[u8]) -> Result<Run, Failed> {
+        self.run_kernel(kernel()?, bytes)
+    }
+
+    /// Boots the archive with the kernel that figures are taken with.
+    pub(crate) fn run_release(&self) -> Result<Run, Failed> {
+        let kernel = vellum_tests::build::kernel(Profile::Release).map_err(|f| f.to_string())?;
+        self.run_kernel(&kernel, &self.archive()?.finish()?)
+    }
+
+    fn run_kernel(&self, kernel: &Path, bytes: &[u8]) -> Result<Run, Failed> {
         let context = context()?;
-        let boot = boot_bytes(&context.qemu, kernel()?, &self.launch(), bytes)?;
+        let boot = boot_bytes(&context.qemu, kernel, &self.launch(), bytes)?;
         let verdict = judge(&boot, self.limit);
         Ok(Run { boot, verdict })
     }

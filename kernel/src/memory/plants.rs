@@ -9,6 +9,7 @@ use core::ptr::null;
 const WORDS: usize = 6;
 
 /// Reads an object of a pool that was given back.
+#[inline(never)]
 pub fn use_after_free() {
     let stale = PoolBox::new([1_u64; WORDS]).map_or(null(), |object| object.as_ptr());
     // SAFETY: None: this is the bug. The memory stays mapped and is only read.
@@ -16,6 +17,7 @@ pub fn use_after_free() {
 }
 
 /// Writes a word right behind an object of a pool.
+#[inline(never)]
 pub fn overflow() {
     if let Ok(mut object) = PoolBox::new([1_u64; WORDS]) {
         // SAFETY: None: this is the bug. Behind the object is padding of its piece.
