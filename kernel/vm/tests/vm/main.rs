@@ -20,4 +20,5 @@ mod races;
 mod random;
 mod rows;
 mod support;
+mod tags;
 mod tree;
