@@ -95,6 +95,9 @@ pub struct Options {
     /// A machine without tag memory
     #[arg(long, global = true)]
     pub no_mte: bool,
+    /// A CPU that has EL2 and starts there
+    #[arg(long, global = true)]
+    pub el2: bool,
     /// Lets the kernel use the memory copy and set instructions (FEAT_MOPS)
     #[arg(long, global = true)]
     pub mops: bool,
@@ -142,6 +145,7 @@ impl Options {
             memory: self.memory.clone(),
             icount: !self.no_icount,
             mte: !self.no_mte,
+            el2: self.el2,
             seed: self.seed,
             ..Machine::default()
         }

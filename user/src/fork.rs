@@ -2,7 +2,8 @@
 //!
 //! The kernel clones an address space and nothing else. What a thread is apart from memory is put
 //! together here: the callee-saved registers go on the stack before the clone, and the clone's new
-//! thread takes them from its copy of the stack. Handles are not inherited: the clone has none.
+//! thread takes them from its copy of the stack. The tag check mode and the excluded tags are
+//! inherited. Handles are not: the clone has none.
 
 use crate::handles::{Process, Thread};
 use crate::{calls, console};
@@ -73,6 +74,11 @@ fn try_start_clone(sp: u64, pc: u64) -> Result<Handle, Error> {
     // SAFETY: reads a register of this thread.
     unsafe { asm!("mrs {}, tpidr_el0", out(reg) tpidr, options(nomem, nostack)) };
     thread.write_registers(&Registers { sp, pc, tpidr, ..Registers::ZERO })?;
+    match calls::thread_set_tag_mode(thread.handle(), calls::thread_tag_mode(Handle::SELF)?) {
+        // There is no other mode then.
+        Ok(()) | Err(Error::TagsUnsupported) => {}
+        Err(error) => return Err(error),
+    }
     thread.start()?;
     Ok(clone.into_handle())
 }

@@ -4,6 +4,7 @@
 #![no_main]
 
 use vellum_user::abi::{Error, MapFlags, MapOptions, Protection};
+use vellum_user::fork::fork;
 use vellum_user::mapping::{MapRequest, PAGE};
 use vellum_user::{Arguments, Mapping, MemoryObject, Process, calls, check, testing};
 
@@ -18,6 +19,7 @@ const TAGGED: Protection = READ_WRITE.union(Protection::TAGGED);
 fn main(_: &Arguments) -> Result<(), Error> {
     testing::require_tags();
     tags_survive_protection()?;
+    tags_survive_a_clone()?;
     tags_of_shared_pages_are_one()?;
     let uses: [(&str, fn() -> Result<usize, Error>); 6] = [
         ("pages that were decommitted", decommitted),
@@ -62,6 +64,25 @@ fn tags_survive_protection() -> Result<(), Error> {
     }
     let wrong = testing::wrong_tag(&pages, 0..2 * PAGE, |offset| testing::mixed_tag(offset / 16));
     check!("tags after changes of protection", wrong, None);
+    Ok(())
+}
+
+/// Both sides get copies with the tags, and then each has its own.
+fn tags_survive_a_clone() -> Result<(), Error> {
+    let pages = MapRequest::anonymous(2 * PAGE).tagged().map()?;
+    let mixed = |offset: usize| testing::mixed_tag(offset / 16);
+    (0..2 * PAGE).step_by(16).for_each(|offset| pages.set_tag(offset, mixed(offset)));
+    let clone = fork(|| {
+        pages.write_as(mixed(0), 0, 1);
+        pages.set_tag(PAGE, mixed(PAGE) ^ 1);
+        let first = testing::wrong_tag(&pages, 0..PAGE, mixed).is_none();
+        let second = testing::wrong_tag(&pages, PAGE + 16..2 * PAGE, mixed).is_none();
+        u64::from(!(first && second && pages.tag(PAGE) == mixed(PAGE) ^ 1))
+    })?;
+    check!("tags in a clone", testing::exited_with(&clone.wait()?, 0));
+    check!("tags beside a clone", testing::wrong_tag(&pages, 0..2 * PAGE, mixed), None);
+    pages.write_as(mixed(0), 0, 1);
+    check!("tags of a copy", testing::wrong_tag(&pages, 0..2 * PAGE, mixed), None);
     Ok(())
 }
 

@@ -2,8 +2,8 @@
 
 use crate::scene::{HOLE, OBJECT_BYTES, RECORDS, TAGGED, Value, WRITABLE};
 use Kind::{
-    Advice, AdvisedRange, AnyByte, AnyWord, BytesIn, BytesOut, ClonedProcess, Content, CopyRights, Flags,
-    InspectedMemory, InspectedProcess, InspectedThread, InspectedThreadOrOwn, Length,
+    Advice, AdvisedRange, AnyByte, AnyWord, BytesIn, BytesOut, ClonedProcess, Content, CopyRights,
+    Flags, InspectedMemory, InspectedProcess, InspectedThread, InspectedThreadOrOwn, Length,
     ManagedProcess, ManagedThread, ManagedThreadOrOwn, MapOptions, MappedObject, NewLength,
     NewRange, ObjectOffset, OpenHandle, Place, Protection, RangeLength, RecordIn, RecordOut, Size,
     Tag, TagMode, TagSet, TheirBytesIn, TheirBytesOut, TheirTags, TransferredHandle,

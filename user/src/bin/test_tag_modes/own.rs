@@ -3,6 +3,7 @@
 
 use core::arch::asm;
 use vellum_user::abi::{Error, Handle, TagControl, TagMode};
+use vellum_user::fork::fork;
 use vellum_user::mapping::MapRequest;
 use vellum_user::{calls, check, system, tags, testing};
 
@@ -88,7 +89,22 @@ pub(crate) fn check() -> Result<(), Error> {
         let statuses = together(["own=3", "own=1", "own=4", "own=0"])?;
         check!("selected counters", statuses, [0; 4]);
     }
-    check_stopped_thread()
+    check_stopped_thread()?;
+    check_inheritance()
+}
+
+/// A clone goes on in the mode of its parent; a program that is loaded starts in the first mode.
+fn check_inheritance() -> Result<(), Error> {
+    let own = calls::thread_tag_mode(Handle::SELF)?;
+    let control = TagControl { mode: TagMode::Asynchronous, exclude: 0x1234 };
+    calls::thread_set_tag_mode(Handle::SELF, control)?;
+    let clone = fork(|| u64::from(calls::thread_tag_mode(Handle::SELF) != Ok(control)))?;
+    let loaded = testing::load_self(&["own=any"]);
+    check!("a loaded program", calls::thread_tag_mode(loaded.thread.handle()), Ok(own));
+    check!("a clone", testing::exited_with(&clone.wait()?, 0));
+    loaded.start()?;
+    loaded.wait()?;
+    calls::thread_set_tag_mode(Handle::SELF, own)
 }
 
 /// Sets the mode of a child before it starts; afterwards it is the child's alone.
