@@ -1,29 +1,31 @@
 //! The subsystem on the model machine and the flat model side by side.
 
-use crate::flat::{Contents, Costs, Flat, FlatSpace, Kind, Object, ObjectId};
-use crate::ops::{Access, Create, Op};
-use std::collections::{BTreeMap, BTreeSet};
-use vellum_abi::{ExitKind, FaultAccess, PAGE_SIZE, Stat};
+use std::collections::BTreeMap;
+use vellum_abi::{Error, PAGE_SIZE, Stat};
 use vellum_model::{FaultKind, Model, ModelOptions, PooledShared, Single};
+use vellum_script::flat::{Costs, End, Flat, OUTSIDE, ObjectId, ZERO};
+use vellum_script::op::Op;
+pub(crate) use vellum_script::word::CPUS;
+use vellum_script::word::{Kind, SLOTS, SPACES};
 use vellum_vm::account::Account;
-use vellum_vm::addr::{Page, UserPointer};
+use vellum_vm::addr::UserPointer;
 use vellum_vm::address_space::AddressSpace;
 use vellum_vm::asid::AsidAllocator;
+use vellum_vm::counters::{Counter, Counters};
 use vellum_vm::error::VmError;
 use vellum_vm::fault::Outcome;
 use vellum_vm::machine::{Machine, Pools};
 use vellum_vm::mappings::Node;
-use vellum_vm::object::{Content, MemoryObject};
+use vellum_vm::object::MemoryObject;
 use vellum_vm::refpage;
 use vellum_vm::remains::Remains;
 use vellum_vm::tag::Tag;
 
 pub(crate) type Host = Model<Single>;
-type SharedObject = PooledShared<MemoryObject<Host>>;
+pub(crate) type Made = MemoryObject<Host>;
+type SharedObject = PooledShared<Made>;
 
 const FRAMES: usize = 4096;
-const SPACES: usize = 2;
-pub(crate) const CPUS: usize = 2;
 /// Seven identifiers, so that they run out often.
 const ASID_BITS: u32 = 3;
 const COSTS: Costs = Costs {
@@ -32,35 +34,20 @@ const COSTS: Costs = Costs {
     mapping: size_of::<Node<Host>>() as u64,
 };
 
-/// How an access ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum End {
-    Value(u8),
-    TagFault,
-    Death(ExitKind),
-    Changing,
-}
-
-impl End {
-    /// Returns how it ended, without the value.
-    pub(crate) fn name(self) -> String {
-        match self {
-            End::Value(_) => "done".to_string(),
-            other => format!("{other:?}"),
-        }
-    }
-}
-
 /// Both sides.
 pub(crate) struct Harness {
     pub(crate) model: Host,
     pub(crate) spaces: Vec<Option<AddressSpace<Host>>>,
+    /// Every object that is mapped by a handle or by anything else, until the flat model drops it.
     pub(crate) objects: BTreeMap<ObjectId, SharedObject>,
+    pub(crate) slots: [Option<ObjectId>; SLOTS],
     pub(crate) flat: Flat,
+    /// What is counted where no address space is the maker.
+    counters: Counters,
+    /// One for each address space, and one for what is made outside of them.
     accounts: Vec<PooledShared<Account>>,
     asids: AsidAllocator<Host>,
     pub(crate) running: [usize; CPUS],
-    next_object: ObjectId,
     checks: u64,
     /// Descriptor stores at the last audit.
     audited: u64,
@@ -82,24 +69,25 @@ impl Harness {
         let model = Host::new(ModelOptions { frames: FRAMES, ..ModelOptions::default() });
         let account = |_| model.share(Account::new(u64::MAX / 2, u64::MAX / 2)).expect("a pool");
         let mut harness = Harness {
-            accounts: (0..SPACES).map(account).collect(),
+            accounts: (0..=OUTSIDE).map(account).collect(),
             model,
             spaces: (0..SPACES).map(|_| None).collect(),
             objects: BTreeMap::new(),
-            flat: Flat { spaces: vec![FlatSpace::default(); SPACES], ..Flat::default() },
+            slots: [None; SLOTS],
+            flat: Flat::new(true),
+            counters: Counters::new(),
             asids: AsidAllocator::new(),
-            running: [0, 1],
-            next_object: 0,
+            running: [0; CPUS],
             checks: 0,
             audited: 0,
         };
         for space in 0..SPACES {
             harness.renew(space);
-            let zero = harness.create(space, Create::Tagged(0));
-            zero.expect("memory for a zero object");
         }
+        let zero = harness.create(Kind::Tagged(0)).map_err(Error::from);
+        harness.register(0, zero, Ok(ZERO));
         for cpu in 0..CPUS {
-            harness.switch(cpu, cpu);
+            harness.switch(cpu, harness.flat.running[cpu]);
         }
         harness
     }
@@ -109,8 +97,10 @@ impl Harness {
     }
 
     /// Performs an operation on both sides and compares everything.
-    pub(crate) fn run(&mut self, op: Op) {
-        self.perform(op);
+    pub(crate) fn run(&mut self, op: &Op) {
+        let expected = self.flat.apply(op);
+        self.perform(op, expected);
+        self.release();
         self.check();
     }
 
@@ -132,7 +122,6 @@ impl Harness {
         }
         let first = old.is_none();
         drop(old);
-        self.flat.spaces[space] = FlatSpace::default();
         let new = AddressSpace::new(self.model.clone(), self.accounts[space].clone());
         self.spaces[space] = Some(new.expect("frames for a root"));
         for cpu in users.into_iter().filter(|_| !first) {
@@ -140,73 +129,69 @@ impl Harness {
         }
     }
 
-    /// Creates an object on both sides, by hand.
-    pub(crate) fn create(&mut self, space: usize, create: Create) -> Result<ObjectId, VmError> {
-        let target = self.space(space);
-        let (model, account) = (self.model.clone(), target.account().clone());
-        let counters = target.counters();
-        let (made, kind) = match create {
-            Create::Pattern(byte) => {
-                let zero = Content::Tagged(Tag::ZERO);
-                let content = if byte == 0 { zero } else { Content::Pattern(byte) };
-                let kind = Kind::Reference(Contents::uniform(byte, 0), content);
-                (refpage::pattern(&model, &account, byte, counters), kind)
-            }
-            Create::Tagged(value) => {
+    /// Makes an object on behalf of nobody's address space.
+    pub(crate) fn create(&mut self, kind: Kind) -> Result<Made, VmError> {
+        let (model, account) = (self.model.clone(), self.accounts[OUTSIDE].clone());
+        match kind {
+            Kind::Pattern(byte) => refpage::pattern(&model, &account, byte, &self.counters),
+            Kind::Tagged(value) => {
                 let tag = Tag::new(u64::from(value)).expect("a tag");
-                let kind = Kind::Reference(Contents::uniform(0, value), Content::Tagged(tag));
-                (refpage::tagged(&model, &account, tag, counters), kind)
+                refpage::tagged(&model, &account, tag, &self.counters)
             }
-            Create::Memory(pages) => {
-                let (committed, nodes) = (BTreeMap::new(), BTreeSet::new());
-                let kind = Kind::Memory { pages, committed, nodes };
-                (MemoryObject::memory(model, account, pages * PAGE_SIZE), kind)
-            }
-            Create::Fixed(pages) => {
+            Kind::Memory(pages) => MemoryObject::memory(model, account, pages * PAGE_SIZE),
+            Kind::Fixed(pages) => {
                 let first = model.first_fixed();
-                (MemoryObject::fixed(model, account, first, pages), Kind::Fixed { pages })
+                MemoryObject::fixed(model, account, first, pages)
             }
-        };
-        let made = made?;
-        if matches!(kind, Kind::Reference(..)) {
-            self.flat.created(space);
         }
-        Ok(self.register(made, Object { kind, handle: true, payer: space }))
     }
 
     /// Takes an object that was made on both sides.
-    pub(crate) fn register(&mut self, made: MemoryObject<Host>, flat: Object) -> ObjectId {
-        let id = self.next_object;
-        self.next_object += 1;
-        self.objects.insert(id, self.model.share(made).expect("a pool"));
-        self.flat.objects.insert(id, flat);
-        id
+    pub(crate) fn register(
+        &mut self,
+        slot: usize,
+        made: Result<Made, Error>,
+        wanted: Result<ObjectId, Error>,
+    ) {
+        self.slots[slot] = wanted.ok();
+        match (made, wanted) {
+            (Ok(made), Ok(id)) => {
+                self.objects.insert(id, self.model.share(made).expect("a pool"));
+            }
+            (made, wanted) => assert_eq!(made.map(|_| ()), wanted.map(|_| ())),
+        }
+    }
+
+    /// Drops the objects whose handles are closed.
+    fn release(&mut self) {
+        let slots = self.flat.slots;
+        self.objects.retain(|id, _| slots.contains(&Some(*id)));
     }
 
     /// Makes one access on a virtual CPU, with every fault that it takes.
-    pub(crate) fn access(&self, cpu: usize, pointer: UserPointer, access: Access) -> End {
+    pub(crate) fn access(&self, cpu: usize, pointer: UserPointer, access: &Op) -> End {
         let (virtual_cpu, space) = (self.model.cpu(cpu), self.space(self.running[cpu]));
         for _ in 0..8 {
             let attempt = match access {
-                Access::Load => virtual_cpu.load(pointer),
-                Access::Store(byte) => virtual_cpu.store(pointer, byte).map(|()| 0),
-                Access::Execute => virtual_cpu.execute(pointer).map(|(byte, _)| byte),
-                Access::LoadTag => virtual_cpu.load_tag(pointer).map(Tag::value),
-                Access::StoreTag(tag) => {
-                    let tag = Tag::new(u64::from(tag)).expect("a tag");
+                Op::Store { byte, .. } => virtual_cpu.store(pointer, byte.0).map(|()| 0),
+                Op::Execute { .. } => virtual_cpu.execute(pointer).map(|(byte, _)| byte),
+                Op::LoadTag { .. } => virtual_cpu.load_tag(pointer).map(Tag::value),
+                Op::StoreTag { tag, .. } => {
+                    let tag = Tag::new(u64::from(tag.0)).expect("a tag");
                     virtual_cpu.store_tag(pointer, tag).map(|()| 0)
                 }
+                _ => virtual_cpu.load(pointer),
             };
             let fault = match attempt {
                 Ok(value) => return End::Value(value),
                 Err(fault) => fault,
             };
             if matches!(fault.kind, FaultKind::TagCheck) {
-                return End::TagFault;
+                return End::Death(vellum_abi::ExitKind::TagCheck);
             }
             match space.handle_fault_at(pointer, fault.access) {
                 Outcome::Resume => {}
-                Outcome::Changing => return End::Changing,
+                Outcome::Changing => panic!("nothing else is going on"),
                 Outcome::Die(kind) => return End::Death(kind),
             }
         }
@@ -215,7 +200,6 @@ impl Harness {
 
     /// Compares everything that can be compared at rest.
     pub(crate) fn check(&mut self) {
-        self.flat.collect();
         // Walking all tables takes long: only if a descriptor was stored, or once in a while.
         self.checks += 1;
         let stores = self.model.acts().stores;
@@ -232,6 +216,8 @@ impl Harness {
             wanted.account_kernel_bytes = self.flat.kernel_bytes_of(index, COSTS);
             assert_eq!(stat, wanted, "counters of address space {index}");
         }
+        let made = self.counters.value(Counter::CreateBytes);
+        assert_eq!(made, self.flat.outside.create_bytes_written, "bytes of objects made");
         let used = (FRAMES - self.model.free_frames()) as u64;
         assert_eq!(used, self.flat.frames(), "frames in use");
         assert_eq!(self.model.system().refpages(), self.flat.refpages());
@@ -272,19 +258,5 @@ impl Harness {
         assert_eq!(self.model.pool_objects(), 0, "pool objects are left");
         assert_eq!(self.model.system().refpages(), 0, "reference objects are left");
         assert_eq!(self.model.violations(), []);
-    }
-
-    /// Returns a pointer to an address with the memory's own tag, or with another.
-    pub(crate) fn pointer(&self, cpu: usize, address: u64, tag: Option<u8>) -> UserPointer {
-        let space = self.running[cpu];
-        let right = || {
-            let number = Page::containing(address).number();
-            let mut ahead = self.flat.clone();
-            ahead.touch(space, number, FaultAccess::Read).ok()?;
-            let tagged = ahead.is_tagged(space, number);
-            tagged.then(|| ahead.contents(space, number).tag((address % PAGE_SIZE) as usize))
-        };
-        let tag = tag.or_else(right).unwrap_or(0);
-        UserPointer::new(address | u64::from(tag) << 56)
     }
 }

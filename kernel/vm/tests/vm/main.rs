@@ -1,8 +1,8 @@
 //! The VM subsystem on the model machine: random operations against a flat model, exhaustion,
 //! races of several virtual CPUs, and the rows of the requirements that need no QEMU.
 //!
-//! `VELLUM_MODEL_OPS` sets how many random operations are tried (default 40000), `VELLUM_MODEL_SEED`
-//! where they begin, `VELLUM_MODEL_SCHEDULES` how many schedules of each race.
+//! `VELLUM_MODEL_OPS` sets how many random operations are tried (default 40000; `./qemu-run.sh test`
+//! tries a million), `VELLUM_MODEL_SEED` where they begin, `VELLUM_MODEL_SCRIPT` a file to run instead, `VELLUM_MODEL_SCHEDULES` how many schedules of each race.
 #![expect(clippy::disallowed_methods, reason = "tests on the host may allocate")]
 
 mod asid;
@@ -12,9 +12,7 @@ mod coverage;
 mod exhaustion;
 mod explore;
 mod explored;
-mod flat;
 mod harness;
-mod ops;
 mod perform;
 mod races;
 mod random;

@@ -1,51 +1,63 @@
 //! What memory objects hold.
 
 use super::contents::Contents;
-use std::collections::{BTreeMap, BTreeSet};
-use vellum_abi::ObjectKind;
-use vellum_vm::object::Content;
+use alloc::collections::{BTreeMap, BTreeSet};
+use vellum_abi::{ObjectKind, Protection};
 
 /// One object, by what it holds.
 #[derive(Clone, Debug)]
-pub(crate) enum Kind {
-    Reference(Contents, Content),
+pub enum Kind {
+    Reference(Contents, (ObjectKind, u8)),
     Memory { pages: u64, committed: BTreeMap<u64, Contents>, nodes: BTreeSet<u64> },
     Fixed { pages: u64 },
 }
 
 /// One object that is alive.
 #[derive(Clone, Debug)]
-pub(crate) struct Object {
-    pub(crate) kind: Kind,
+pub struct Object {
+    pub kind: Kind,
     /// Whether a handle is open.
-    pub(crate) handle: bool,
-    /// Whose account pays.
-    pub(crate) payer: usize,
+    pub handle: bool,
+    /// Whose account pays: an address space, or [`super::OUTSIDE`].
+    pub payer: usize,
+    /// The address space that holds the handle and alone can map the object, if one does.
+    pub home: Option<usize>,
 }
 
 impl Object {
     /// Returns how many pages there are, or `None` without end.
-    pub(crate) fn pages(&self) -> Option<u64> {
+    pub fn pages(&self) -> Option<u64> {
         match &self.kind {
             Kind::Reference(..) => None,
             Kind::Memory { pages, .. } | Kind::Fixed { pages } => Some(*pages),
         }
     }
 
-    pub(crate) fn is_reference(&self) -> bool {
+    pub fn is_reference(&self) -> bool {
         matches!(self.kind, Kind::Reference(..))
     }
 
-    pub(crate) fn is_memory(&self) -> bool {
+    pub fn is_memory(&self) -> bool {
         matches!(self.kind, Kind::Memory { .. })
     }
 
-    pub(crate) fn has_tags(&self) -> bool {
+    /// Returns what the maker's handle allows.
+    #[must_use]
+    pub fn rights(&self) -> Protection {
+        match self.kind {
+            Kind::Reference(..) => Protection::READ,
+            Kind::Memory { .. } | Kind::Fixed { .. } => {
+                Protection::READ | Protection::WRITE | Protection::EXECUTE
+            }
+        }
+    }
+
+    pub fn has_tags(&self) -> bool {
         !matches!(self.kind, Kind::Fixed { .. })
     }
 
     /// Returns what a page shows, if it has a frame.
-    pub(crate) fn page(&self, index: u64) -> Option<Contents> {
+    pub fn page(&self, index: u64) -> Option<Contents> {
         match &self.kind {
             Kind::Reference(contents, _) => Some(contents.clone()),
             Kind::Memory { committed, .. } => committed.get(&index).cloned(),
@@ -54,7 +66,7 @@ impl Object {
     }
 
     /// Lends a page of a memory object that has a frame.
-    pub(crate) fn page_mut(&mut self, index: u64) -> Option<&mut Contents> {
+    pub fn page_mut(&mut self, index: u64) -> Option<&mut Contents> {
         match &mut self.kind {
             Kind::Memory { committed, .. } => committed.get_mut(&index),
             Kind::Reference(..) | Kind::Fixed { .. } => None,
@@ -62,7 +74,7 @@ impl Object {
     }
 
     /// Gives a page a frame. Returns whether it had none.
-    pub(crate) fn commit(&mut self, index: u64) -> bool {
+    pub fn commit(&mut self, index: u64) -> bool {
         match &mut self.kind {
             Kind::Memory { pages, committed, nodes } => {
                 if *pages > 512 {
@@ -77,12 +89,12 @@ impl Object {
     }
 
     /// Returns how many bytes a private page of it is copied from: all or nothing.
-    pub(crate) fn is_copied(&self) -> bool {
-        !matches!(self.kind, Kind::Reference(_, Content::Pattern(_) | Content::Tagged(_)))
+    pub fn is_copied(&self) -> bool {
+        !matches!(self.kind, Kind::Reference(_, (ObjectKind::Pattern | ObjectKind::Tagged, _)))
     }
 
     /// Returns the frames of its pages, and those with the store's nodes.
-    pub(crate) fn frames(&self) -> (u64, u64) {
+    pub fn frames(&self) -> (u64, u64) {
         match &self.kind {
             Kind::Reference(..) => (1, 1),
             Kind::Memory { committed, nodes, .. } => {
@@ -94,13 +106,9 @@ impl Object {
     }
 
     /// Returns kind and detail as `query` tells them.
-    pub(crate) fn described(&self) -> (u64, u64) {
+    pub fn described(&self) -> (u64, u64) {
         let (kind, detail) = match &self.kind {
-            Kind::Reference(_, Content::Bytes) => (ObjectKind::Bytes, 0),
-            Kind::Reference(_, Content::Pattern(byte)) => (ObjectKind::Pattern, u64::from(*byte)),
-            Kind::Reference(_, Content::Tagged(tag)) => {
-                (ObjectKind::Tagged, u64::from(tag.value()))
-            }
+            Kind::Reference(_, (kind, detail)) => (*kind, u64::from(*detail)),
             Kind::Memory { .. } => (ObjectKind::Memory, 0),
             Kind::Fixed { .. } => (ObjectKind::Fixed, 0),
         };

@@ -1,15 +1,14 @@
 //! Address spaces as maps from page numbers, and the operations on them.
 
-use super::{Contents, Flat, Object, ObjectId};
-use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
-use vellum_abi::{MapFlags, MappingInfo, PAGE_SIZE, PageState, Protection, Stat};
-use vellum_vm::error::VmError;
-use vellum_vm::page_table::Sharing;
+use super::{Contents, Flat, Object, ObjectId, Sharing};
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+use core::ops::Range;
+use vellum_abi::{Error, MapFlags, MappingInfo, PAGE_SIZE, PageState, Protection, Stat};
 
 /// What stands behind a page.
 #[derive(Clone, Debug)]
-pub(crate) enum State {
+pub enum State {
     Clean,
     ReadShared,
     Private(Contents),
@@ -18,36 +17,41 @@ pub(crate) enum State {
 
 /// One mapped page.
 #[derive(Clone, Debug)]
-pub(crate) struct Page {
-    pub(crate) object: ObjectId,
+pub struct Page {
+    pub object: ObjectId,
     /// The page of a finite object; zero of an endless one.
-    pub(crate) index: u64,
-    pub(crate) protection: Protection,
-    pub(crate) maximum: Protection,
-    pub(crate) sharing: Sharing,
-    pub(crate) sealed: bool,
-    pub(crate) state: State,
+    pub index: u64,
+    pub protection: Protection,
+    pub maximum: Protection,
+    pub sharing: Sharing,
+    pub sealed: bool,
+    pub state: State,
 }
 
 /// One address space.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct FlatSpace {
-    pub(crate) pages: BTreeMap<u64, Page>,
+pub struct FlatSpace {
+    pub pages: BTreeMap<u64, Page>,
     /// Tables below the root, by level and span.
     tables: BTreeSet<(u32, u64)>,
-    pub(crate) stat: Stat,
+    /// Tables that are there for other mappings, and not counted.
+    pub resident: BTreeSet<(u32, u64)>,
+    pub stat: Stat,
 }
 
 /// What `map` is asked for.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct FlatMap {
-    pub(crate) object: ObjectId,
-    pub(crate) address: u64,
-    pub(crate) length: u64,
-    pub(crate) offset: u64,
-    pub(crate) protection: Protection,
-    pub(crate) maximum: Protection,
-    pub(crate) flags: MapFlags,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FlatMap {
+    pub object: ObjectId,
+    pub address: u64,
+    pub length: u64,
+    pub offset: u64,
+    pub protection: Protection,
+    /// What the handle allows.
+    pub rights: Protection,
+    /// What the mapping may ever allow.
+    pub maximum: Protection,
+    pub flags: MapFlags,
 }
 
 /// Where mappings without a wish begin.
@@ -66,22 +70,22 @@ fn hardware(protection: Protection, read_shared: bool) -> (bool, bool, bool, boo
 }
 
 impl FlatSpace {
-    pub(crate) fn shows(&self, id: ObjectId) -> bool {
+    pub fn shows(&self, id: ObjectId) -> bool {
         self.pages.values().any(|page| page.object == id)
     }
 
-    pub(crate) fn mappings_of(&self, flat: &Flat, id: ObjectId) -> u64 {
+    pub fn mappings_of(&self, flat: &Flat, id: ObjectId) -> u64 {
         let runs = self.runs(flat).into_iter();
         runs.filter(|run| self.pages[&run.start].object == id).count() as u64
     }
 
     /// Returns the frames of root, tables and private pages.
-    pub(crate) fn frames(&self) -> u64 {
+    pub fn frames(&self) -> u64 {
         1 + self.tables.len() as u64 + self.stat.private_frames
     }
 
     /// Returns the mappings: the longest ranges of pages that are one in all but number.
-    pub(crate) fn runs(&self, flat: &Flat) -> Vec<Range<u64>> {
+    pub fn runs(&self, flat: &Flat) -> Vec<Range<u64>> {
         let mut runs: Vec<Range<u64>> = Vec::new();
         for (number, page) in &self.pages {
             let joins = runs.last().is_some_and(|run| {
@@ -105,19 +109,21 @@ impl FlatSpace {
     /// Installs the tables on the way to a page.
     pub(super) fn grow(&mut self, page: u64) {
         for level in 1..=3 {
-            self.tables.insert((level, span(page, level)));
+            if !self.resident.contains(&(level, span(page, level))) {
+                self.tables.insert((level, span(page, level)));
+            }
         }
     }
 
     /// Returns the counters, complete.
-    pub(crate) fn counters(&self, flat: &Flat) -> Stat {
+    pub fn counters(&self, flat: &Flat) -> Stat {
         let mut stat = self.stat;
         stat.pt_frames = 1 + self.tables.len() as u64;
         stat.mappings = self.runs(flat).len() as u64;
         stat
     }
 
-    pub(crate) fn is_free(&self, range: Range<u64>) -> bool {
+    pub fn is_free(&self, range: Range<u64>) -> bool {
         self.pages.range(range).next().is_none()
     }
 
@@ -141,52 +147,52 @@ impl FlatSpace {
     }
 
     /// Chooses where a mapping goes.
-    fn place(&self, request: &FlatMap) -> Result<u64, VmError> {
+    fn place(&self, request: &FlatMap) -> Result<u64, Error> {
         let (first, pages) = (request.address / PAGE_SIZE, request.length / PAGE_SIZE);
         let fixed = request.flags.contains(MapFlags::FIXED);
         if fixed || request.address != 0 {
-            let end = request.address.checked_add(request.length).ok_or(VmError::OutOfRange)?;
+            let end = request.address.checked_add(request.length).ok_or(Error::OutOfRange)?;
             if request.address < vellum_abi::USER_START || end > vellum_abi::USER_END {
-                return Err(VmError::OutOfRange);
+                return Err(Error::OutOfRange);
             }
             let replaces = request.flags.contains(MapFlags::REPLACE);
             if replaces || self.is_free(first..first + pages) {
                 return Ok(first);
             }
             if fixed {
-                return Err(VmError::Overlap);
+                return Err(Error::Overlap);
             }
         }
         Ok(self.lowest_gap(pages))
     }
 
     /// Maps. Returns the first page, and whether a range was replaced.
-    pub(crate) fn map(&mut self, object: &Object, request: &FlatMap) -> Result<u64, VmError> {
-        check_protection(request.protection)?;
+    pub fn map(&mut self, object: &Object, request: &FlatMap, tags: bool) -> Result<u64, Error> {
+        check_protection(request.protection, tags)?;
         if [request.address, request.length, request.offset].iter().any(|n| n % PAGE_SIZE != 0) {
-            return Err(VmError::Misaligned);
+            return Err(Error::Misaligned);
         }
         let (pages, offset) = (request.length / PAGE_SIZE, request.offset / PAGE_SIZE);
         let shared = request.flags.contains(MapFlags::SHARED);
         let writes = request.protection.contains(Protection::WRITE);
         if pages == 0 {
-            return Err(VmError::InvalidSize);
+            return Err(Error::InvalidSize);
         }
         if object.pages().is_some_and(|size| offset + pages > size) {
-            return Err(VmError::BeyondEnd);
+            return Err(Error::BeyondEnd);
         }
         if request.protection.contains(Protection::TAGGED) && !object.has_tags() {
-            return Err(VmError::TagsUnsupported);
+            return Err(Error::TagsUnsupported);
         }
         if shared && writes && !object.is_memory() {
-            return Err(VmError::SharedWritable);
+            return Err(Error::SharedWritable);
         }
         if !request.maximum.contains(request.protection) {
-            return Err(VmError::MissingRight);
+            return Err(Error::MissingRight);
         }
         let first = self.place(request)?;
         if self.is_sealed(first..first + pages) {
-            return Err(VmError::Sealed);
+            return Err(Error::Sealed);
         }
         self.clear(first..first + pages);
         for number in 0..pages {
@@ -205,12 +211,12 @@ impl FlatSpace {
     }
 
     /// Unmaps.
-    pub(crate) fn unmap(&mut self, range: Range<u64>) -> Result<(), VmError> {
+    pub fn unmap(&mut self, range: Range<u64>) -> Result<(), Error> {
         if self.is_free(range.clone()) {
-            return Err(VmError::NotMapped);
+            return Err(Error::NotMapped);
         }
         if self.is_sealed(range.clone()) {
-            return Err(VmError::Sealed);
+            return Err(Error::Sealed);
         }
         self.clear(range);
         Ok(())
@@ -234,34 +240,35 @@ impl FlatSpace {
     }
 
     /// Changes the protection.
-    pub(crate) fn protect(
+    pub fn protect(
         &mut self,
         objects: &BTreeMap<ObjectId, Object>,
         range: Range<u64>,
         protection: Protection,
-    ) -> Result<(), VmError> {
-        check_protection(protection)?;
+        tags: bool,
+    ) -> Result<(), Error> {
+        check_protection(protection, tags)?;
         if !self.covers(range.clone()) {
-            return Err(VmError::NotMapped);
+            return Err(Error::NotMapped);
         }
         for (_, page) in self.pages.range(range.clone()) {
             let object = &objects[&page.object];
             let shared = page.sharing == Sharing::Shared;
             if page.sealed {
-                return Err(VmError::Sealed);
+                return Err(Error::Sealed);
             }
             if protection.contains(Protection::WRITE) && shared && !object.is_memory() {
-                return Err(VmError::SharedWritable);
+                return Err(Error::SharedWritable);
             }
             if protection.contains(Protection::TAGGED) && !object.has_tags() {
-                return Err(VmError::TagsUnsupported);
+                return Err(Error::TagsUnsupported);
             }
             if !page.maximum.contains(protection) {
-                return Err(VmError::MissingRight);
+                return Err(Error::MissingRight);
             }
         }
         for (_, page) in self.pages.range_mut(range) {
-            let old = std::mem::replace(&mut page.protection, protection);
+            let old = core::mem::replace(&mut page.protection, protection);
             if matches!(page.state, State::Clean) {
                 continue;
             }
@@ -281,12 +288,12 @@ impl FlatSpace {
     }
 
     /// Gives private frames back.
-    pub(crate) fn decommit(&mut self, range: Range<u64>) -> Result<(), VmError> {
+    pub fn decommit(&mut self, range: Range<u64>) -> Result<(), Error> {
         if !self.covers(range.clone()) {
-            return Err(VmError::NotMapped);
+            return Err(Error::NotMapped);
         }
         if self.is_sealed(range.clone()) {
-            return Err(VmError::Sealed);
+            return Err(Error::Sealed);
         }
         for (_, page) in self.pages.range_mut(range) {
             if matches!(page.state, State::Private(_)) {
@@ -299,7 +306,7 @@ impl FlatSpace {
     }
 
     /// Tells what is mapped at or above a page.
-    pub(crate) fn query(&self, flat: &Flat, number: u64) -> Option<MappingInfo> {
+    pub fn query(&self, flat: &Flat, number: u64) -> Option<MappingInfo> {
         let run = self.runs(flat).into_iter().find(|run| run.end > number)?;
         let first = &self.pages[&run.start];
         let writes = first.protection.contains(Protection::WRITE);
@@ -328,7 +335,13 @@ impl FlatSpace {
     }
 }
 
-fn check_protection(protection: Protection) -> Result<(), VmError> {
+fn check_protection(protection: Protection, tags: bool) -> Result<(), Error> {
     let both = Protection::WRITE.union(Protection::EXECUTE);
-    if protection.contains(both) { Err(VmError::WriteAndExecute) } else { Ok(()) }
+    if protection.contains(both) {
+        return Err(Error::WriteAndExecute);
+    }
+    if protection.contains(Protection::TAGGED) && !tags {
+        return Err(Error::TagsUnsupported);
+    }
+    Ok(())
 }

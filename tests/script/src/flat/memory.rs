@@ -1,8 +1,7 @@
 //! Accesses: what they see, and what they cost.
 
-use super::{Contents, Flat, Kind, Object, State};
+use super::{Contents, Flat, Kind, Object, Sharing, State};
 use vellum_abi::{ExitKind, FaultAccess, PAGE_SIZE, Protection, TAG_BYTES_PER_PAGE};
-use vellum_vm::page_table::Sharing;
 
 /// Returns whether a protection allows an access. WRITE implies READ, EXECUTE does not.
 fn allows(protection: Protection, access: FaultAccess) -> bool {
@@ -19,12 +18,13 @@ impl Flat {
     ///
     /// # Errors
     /// How the process dies.
-    pub(crate) fn touch(
+    pub fn touch(
         &mut self,
         space: usize,
         number: u64,
         access: FaultAccess,
     ) -> Result<(), ExitKind> {
+        let tag_bytes = self.tag_bytes();
         let space = &mut self.spaces[space];
         let Some(page) = space.pages.get(&number) else {
             space.stat.faults_denied += 1;
@@ -46,7 +46,7 @@ impl Flat {
         let stat = &mut space.stat;
         if object.commit(page.index) {
             stat.bytes_filled += PAGE_SIZE;
-            stat.tag_bytes_written += TAG_BYTES_PER_PAGE;
+            stat.tag_bytes_written += tag_bytes;
         }
         if !stores {
             if page.sharing == Sharing::Shared && object.is_memory() {
@@ -69,13 +69,13 @@ impl Flat {
         stat.bytes_copied += copied * PAGE_SIZE;
         stat.bytes_filled += (1 - copied) * PAGE_SIZE;
         let tagged = page.protection.contains(Protection::TAGGED);
-        stat.tag_bytes_written += u64::from(tagged) * TAG_BYTES_PER_PAGE;
+        stat.tag_bytes_written += u64::from(tagged) * tag_bytes;
         page.state = State::Private(object.page(page.index).expect("committed"));
         Ok(())
     }
 
     /// Returns what a page holds that was touched.
-    pub(crate) fn contents(&self, space: usize, number: u64) -> Contents {
+    pub fn contents(&self, space: usize, number: u64) -> Contents {
         let page = &self.spaces[space].pages[&number];
         match &page.state {
             State::Private(contents) => contents.clone(),
@@ -84,17 +84,12 @@ impl Flat {
     }
 
     /// Returns whether a page is Tagged memory.
-    pub(crate) fn is_tagged(&self, space: usize, number: u64) -> bool {
+    pub fn is_tagged(&self, space: usize, number: u64) -> bool {
         self.spaces[space].pages[&number].protection.contains(Protection::TAGGED)
     }
 
     /// Changes a page that was touched for writing.
-    pub(crate) fn change(
-        &mut self,
-        space: usize,
-        number: u64,
-        change_fn: impl FnOnce(&mut Contents),
-    ) {
+    pub fn change(&mut self, space: usize, number: u64, change_fn: impl FnOnce(&mut Contents)) {
         let page = self.spaces[space].pages.get_mut(&number).expect("a mapped page");
         match &mut page.state {
             State::Private(contents) => change_fn(contents),
@@ -106,24 +101,26 @@ impl Flat {
     }
 
     /// Makes the object that `from_user` makes of a page that was touched.
-    pub(crate) fn snapshot(
-        &mut self,
-        space: usize,
-        number: u64,
-        offset: usize,
-        size: usize,
-    ) -> Object {
+    pub fn snapshot(&mut self, space: usize, number: u64, offset: usize, size: usize) -> Object {
         let tagged = self.is_tagged(space, number);
         let contents = self.contents(space, number).repeated(offset, size, tagged);
         let content = contents.classify();
         self.created(space);
-        Object { kind: Kind::Reference(contents, content), handle: true, payer: space }
+        let kind = Kind::Reference(contents, content);
+        Object { kind, handle: true, payer: space, home: Some(space) }
+    }
+
+    /// Returns the bytes of a page's tags.
+    fn tag_bytes(&self) -> u64 {
+        if self.tags { TAG_BYTES_PER_PAGE } else { 0 }
     }
 
     /// Counts what the creation of a reference object writes.
-    pub(crate) fn created(&mut self, space: usize) {
-        let stat = &mut self.spaces[space].stat;
+    pub fn created(&mut self, payer: usize) {
+        let tag_bytes = self.tag_bytes();
+        let space = self.spaces.get_mut(payer);
+        let stat = space.map_or(&mut self.outside, |space| &mut space.stat);
         stat.create_bytes_written += PAGE_SIZE;
-        stat.create_tag_bytes_written += TAG_BYTES_PER_PAGE;
+        stat.create_tag_bytes_written += tag_bytes;
     }
 }

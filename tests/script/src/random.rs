@@ -1,0 +1,111 @@
+//! Random operations, the same for the same seed.
+
+use crate::flat::Flat;
+use crate::op::Op;
+use crate::word::WINDOW;
+use alloc::vec::Vec;
+
+/// Of so many operations that would end a process one is kept.
+const DEATHS: u64 = 64;
+
+/// What random operations may use.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting {
+    /// Whether there are allocation tags.
+    pub tags: bool,
+    /// Leaves out what the real kernel cannot be asked for: objects of fixed frames, and code.
+    pub on_kernel: bool,
+}
+
+/// A stream of random numbers (Steele, Lea, Flood, "Fast splittable pseudorandom number
+/// generators", SplitMix64).
+#[derive(Clone, Debug)]
+pub struct Rng {
+    state: u64,
+    /// What values may be.
+    pub setting: Setting,
+}
+
+impl Rng {
+    /// Starts a stream.
+    #[must_use]
+    pub const fn new(seed: u64, setting: Setting) -> Rng {
+        Rng { state: seed, setting }
+    }
+
+    /// Returns a number.
+    pub fn number(&mut self) -> u64 {
+        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let first = (self.state ^ self.state >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let second = (first ^ first >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        second ^ second >> 31
+    }
+
+    /// Returns a number below another, which is not 0.
+    pub fn below(&mut self, end: u64) -> u64 {
+        self.number() % end
+    }
+
+    /// Returns one of a table of values, each with a weight.
+    pub fn weighted<T: Clone>(&mut self, table: &[(u64, T)]) -> T {
+        let mut number = self.below(table.iter().map(|(weight, _)| weight).sum());
+        for (weight, value) in table {
+            if number < *weight {
+                return value.clone();
+            }
+            number -= weight;
+        }
+        unreachable!("the number is below the sum of the weights")
+    }
+}
+
+/// A stream of operations.
+#[derive(Clone, Debug)]
+pub struct Generator {
+    rng: Rng,
+    /// What every stream begins with, so that most operations meet something.
+    prologue: Vec<Op>,
+}
+
+impl Generator {
+    /// Starts a stream.
+    ///
+    /// # Panics
+    /// If the prologue is no script.
+    #[must_use]
+    pub fn new(seed: u64, setting: Setting) -> Generator {
+        let mut prologue = crate::parse(PROLOGUE).expect("a script");
+        if !setting.tags {
+            prologue.retain(|op| !op.needs_tags());
+        }
+        prologue.reverse();
+        Generator { rng: Rng::new(seed, setting), prologue }
+    }
+
+    /// Returns the next operation, given what the ones before have led to. Few of them end a
+    /// process, as that ends everything that it had.
+    pub fn next(&mut self, flat: &Flat) -> Op {
+        if let Some(op) = self.prologue.pop() {
+            return op;
+        }
+        loop {
+            let op = Op::random(&mut self.rng);
+            if !flat.would_die(&op) || self.rng.below(DEATHS) == 0 {
+                return op;
+            }
+        }
+    }
+}
+
+/// Four windows on four objects.
+const PROLOGUE: &str = "\
+create o1 memory:24
+create o2 tag:5
+create o3 pattern:55
+map s0 o0 0x80801fa000 12 0 rwt rwx fixed
+map s0 o2 0x80bfffa000 12 0 rwt rwx fixed
+map s1 o1 0x80801fa000 12 0 rwt rwx fixed+shared
+map s1 o3 0x80bfffa000 12 0 rw rwx fixed
+";
+
+const _: () = assert!(WINDOW == 12, "the prologue maps whole windows");
