@@ -39,7 +39,7 @@ pub enum Command {
     },
     /// Runs every test, on the host and in QEMU
     Test {
-        /// Only tests whose name contains this
+        /// Only tests whose name contains this; `mutants` plants all bugs, `mutants/NAME` some
         filter: Option<String>,
     },
     /// Prints the figures

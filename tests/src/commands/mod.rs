@@ -3,6 +3,7 @@
 mod bench;
 mod check;
 mod debug;
+mod mutants;
 mod run;
 mod test;
 

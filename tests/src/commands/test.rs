@@ -1,5 +1,6 @@
 //! `test`: every test on the host, then every test in QEMU.
 
+use super::mutants;
 use crate::build::cargo;
 use crate::child::{Echo, End, Watched, collect};
 use crate::command_line::Options;
@@ -9,6 +10,11 @@ use crate::launch::TIMEOUT_VARIABLE;
 use crate::qemu::Machine;
 use std::process::{Command, ExitCode, Stdio};
 use std::thread;
+
+/// What asks for the planted bugs: alone for all of them, with `/` and a part of a name for some.
+const MUTANTS: &str = "mutants";
+/// How many random operations the model machine is given, and the variable that says so.
+const OPERATIONS: (&str, &str) = ("VELLUM_MODEL_OPS", "1000000");
 
 /// How many tests came out how.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,6 +32,11 @@ pub(super) fn test(options: &Options, filter: Option<&str>) -> Result<ExitCode, 
     if options.machine() != Machine::default() || !options.switches().is_empty() {
         return Err(Failure::usage("test chooses the machines itself; run takes such options"));
     }
+    match filter.and_then(|filter| filter.strip_prefix(MUTANTS)) {
+        Some("") => return mutants::all(options, ""),
+        Some(name) if name.starts_with('/') => return mutants::all(options, &name[1..]),
+        _ => {}
+    }
     let qemu = install::qemu(options.install)?;
     eprintln!("vellum: tests on the host");
     let host: &[&[&str]] =
@@ -41,6 +52,10 @@ pub(super) fn test(options: &Options, filter: Option<&str>) -> Result<ExitCode, 
         let tests = if count.failed == 1 { "test" } else { "tests" };
         let text = format!("{} {tests} failed; see above", count.failed);
         return Err(Failure::new(Status::TestFailed, text));
+    }
+    if filter.is_none() {
+        eprintln!("vellum: a sample of the planted bugs; test {MUTANTS} plants all");
+        mutants::sample(options)?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -65,6 +80,9 @@ fn command(words: &[&str], options: &Options, filter: Option<&str>) -> Command {
     command.args(words).stdout(Stdio::piped());
     if let Some(seconds) = options.timeout {
         command.env(TIMEOUT_VARIABLE, seconds.to_string());
+    }
+    if std::env::var_os(OPERATIONS.0).is_none() {
+        command.env(OPERATIONS.0, OPERATIONS.1);
     }
     if let Some(filter) = filter {
         command.args(["--", filter]);
