@@ -133,6 +133,8 @@ operations! {
     2 "query" Query { space: Space, address: Address };
     /// Lets a CPU run an address space.
     4 "switch" Switch { cpu: Cpu, space: Space };
+    /// Ends an address space; a clone of another takes its place.
+    2 "clone" Clone { space: Space, target: Space };
     /// Ends an address space; an empty one takes its place.
     1 "renew" Renew { space: Space };
 }

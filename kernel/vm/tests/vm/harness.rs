@@ -17,6 +17,7 @@ use vellum_vm::fault::Outcome;
 use vellum_vm::machine::{Machine, Pools};
 use vellum_vm::mappings::Node;
 use vellum_vm::object::MemoryObject;
+use vellum_vm::ops::Progress;
 use vellum_vm::refpage;
 use vellum_vm::remains::Remains;
 use vellum_vm::tag::Tag;
@@ -46,6 +47,8 @@ pub(crate) struct Harness {
     counters: Counters,
     /// One for each address space, and one for what is made outside of them.
     accounts: Vec<PooledShared<Account>>,
+    /// Those of address spaces that are no more: objects may still be charged to them.
+    former: Vec<PooledShared<Account>>,
     asids: AsidAllocator<Host>,
     pub(crate) running: [usize; CPUS],
     checks: u64,
@@ -70,6 +73,7 @@ impl Harness {
         let account = |_| model.share(Account::new(u64::MAX / 2, u64::MAX / 2)).expect("a pool");
         let mut harness = Harness {
             accounts: (0..=OUTSIDE).map(account).collect(),
+            former: Vec::new(),
             model,
             spaces: (0..SPACES).map(|_| None).collect(),
             objects: BTreeMap::new(),
@@ -114,6 +118,19 @@ impl Harness {
 
     /// Drops an address space and puts an empty one in its place.
     pub(crate) fn renew(&mut self, space: usize) {
+        self.replace(space, |_, _| {});
+    }
+
+    /// Drops an address space and puts a clone of another in its place.
+    pub(crate) fn clone_space(&mut self, from: usize, to: usize) {
+        self.replace(to, |harness, child| {
+            let parent = harness.space(from);
+            let mut cloning = parent.clone_space().expect("a parent at rest");
+            while cloning.run(parent, child).expect("memory for a clone") == Progress::Paused {}
+        });
+    }
+
+    fn replace(&mut self, space: usize, fill_fn: impl FnOnce(&Harness, &AddressSpace<Host>)) {
         let old = self.spaces[space].take();
         let users: Vec<usize> = (0..CPUS).filter(|cpu| self.running[*cpu] == space).collect();
         for cpu in users.iter().filter(|_| old.is_some()) {
@@ -122,8 +139,12 @@ impl Harness {
         }
         let first = old.is_none();
         drop(old);
-        let new = AddressSpace::new(self.model.clone(), self.accounts[space].clone());
-        self.spaces[space] = Some(new.expect("frames for a root"));
+        let account = self.model.share(Account::new(u64::MAX / 2, u64::MAX / 2)).expect("a pool");
+        self.former.push(std::mem::replace(&mut self.accounts[space], account.clone()));
+        self.former.retain(|account| (account.frames(), account.kernel_bytes()) != (0, 0));
+        let new = AddressSpace::new(self.model.clone(), account).expect("frames for a root");
+        fill_fn(self, &new);
+        self.spaces[space] = Some(new);
         for cpu in users.into_iter().filter(|_| !first) {
             self.switch(cpu, space);
         }
@@ -251,9 +272,11 @@ impl Harness {
         // One by one: if one cannot go, the others are left alone.
         while self.spaces.pop().is_some() {}
         self.objects.clear();
-        let free = self.accounts.iter().map(|account| (account.frames(), account.kernel_bytes()));
+        let accounts = self.accounts.iter().chain(&self.former);
+        let free = accounts.map(|account| (account.frames(), account.kernel_bytes()));
         assert!(free.into_iter().all(|used| used == (0, 0)), "charges are left");
         self.accounts.clear();
+        self.former.clear();
         assert_eq!(self.model.free_frames(), FRAMES, "frames are left");
         assert_eq!(self.model.pool_objects(), 0, "pool objects are left");
         assert_eq!(self.model.system().refpages(), 0, "reference objects are left");

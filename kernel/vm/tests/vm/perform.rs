@@ -60,6 +60,7 @@ impl Harness {
                 assert_eq!(found, wanted);
             }
             (Op::Switch { cpu, space }, _) => self.switch(cpu.0, space.0),
+            (Op::Clone { space, target }, _) => self.clone_space(space.0, target.0),
             (Op::Renew { space }, _) => self.renew(space.0),
             (_, Expected::Access(pointer, wanted)) => self.user_access(op, pointer, wanted),
             (op, expected) => panic!("{op} cannot end with {expected:?}"),

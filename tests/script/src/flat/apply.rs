@@ -90,6 +90,14 @@ impl Flat {
                 self.running[cpu.0] = space.0;
                 Expected::Call(Ok(0))
             }
+            Op::Clone { space, target } if space == target => Expected::Nothing,
+            Op::Clone { space, target } => {
+                self.renew(target.0);
+                let resident = core::mem::take(&mut self.spaces[target.0].resident);
+                self.spaces[target.0] = self.spaces[space.0].cloned();
+                self.spaces[target.0].resident = resident;
+                Expected::Call(Ok(0))
+            }
             Op::Renew { space } => {
                 self.renew(space.0);
                 Expected::Call(Ok(0))
@@ -107,6 +115,9 @@ impl Flat {
             if id.is_some_and(|id| self.objects[&id].home == Some(space)) {
                 self.close(slot);
             }
+        }
+        for object in self.objects.values_mut().filter(|object| object.payer == space) {
+            object.payer = super::GONE;
         }
     }
 
@@ -192,8 +203,8 @@ impl Flat {
     }
 
     fn protect(&mut self, space: Space, span: Span, protection: Protection) -> Result<(), Error> {
-        let (tags, objects) = (self.tags, &self.objects);
-        self.spaces[space.0].protect(objects, span.range(), protection, tags)
+        let (tags, shared, objects) = (self.tags, self.shared_frames(), &self.objects);
+        self.spaces[space.0].protect(objects, span.range(), protection, tags, &shared)
     }
 
     fn kernel_read(

@@ -13,10 +13,10 @@ mod space;
 pub use apply::{End, Expected};
 pub use contents::Contents;
 pub use object::{Kind, Object};
-pub use space::{FlatMap, FlatSpace, State};
+pub use space::{FlatMap, FlatSpace, Frame, Hardware, Own, State};
 
 use crate::word::{CPUS, SLOTS, SPACES};
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec;
 use alloc::vec::Vec;
 use vellum_abi::Stat;
@@ -26,6 +26,8 @@ pub type ObjectId = usize;
 
 /// Who pays for objects that no address space of a script made.
 pub const OUTSIDE: usize = SPACES;
+/// Who pays for objects whose address space is no more: its account, which lives on.
+pub const GONE: usize = SPACES + 1;
 /// Anonymous memory.
 pub const ZERO: ObjectId = 0;
 
@@ -54,6 +56,7 @@ pub struct Flat {
     /// Whether there are allocation tags.
     tags: bool,
     next_object: ObjectId,
+    next_frame: u64,
 }
 
 /// How many bytes of kernel memory things are charged for.
@@ -81,6 +84,7 @@ impl Flat {
             running: core::array::from_fn(|cpu| cpu % SPACES),
             tags,
             next_object: ZERO,
+            next_frame: 0,
         };
         flat.slots[0] = Some(flat.add(zero));
         flat.created(OUTSIDE);
@@ -109,7 +113,10 @@ impl Flat {
 
     /// Returns how many frames are in use.
     pub fn frames(&self) -> u64 {
-        (0..=OUTSIDE).map(|payer| self.frames_of(payer)).sum()
+        let all: u64 = (0..=GONE).map(|payer| self.frames_of(payer)).sum();
+        // Each page with a private frame pays for it, whoever else has it.
+        let private = self.spaces.iter().map(|space| space.stat.private_frames).sum::<u64>();
+        all - private + self.private_frames()
     }
 
     /// Returns how many frames an address space's account pays for.
@@ -126,6 +133,16 @@ impl Flat {
             objects.map(|object| costs.object + if object.is_memory() { costs.pages } else { 0 });
         let mappings = self.spaces.get(payer).map_or(0, |space| space.runs(self).len() as u64);
         objects.sum::<u64>() + mappings * costs.mapping
+    }
+
+    /// Returns how many frames are some page's own.
+    fn private_frames(&self) -> u64 {
+        let pages = self.spaces.iter().flat_map(|space| space.pages.values());
+        let frames = pages.filter_map(|page| match &page.state {
+            State::Private(own) => Some(own.frame),
+            _ => None,
+        });
+        frames.collect::<BTreeSet<_>>().len() as u64
     }
 
     /// Returns how many reference objects are alive.

@@ -4,15 +4,36 @@ use super::{Contents, Flat, Object, ObjectId, Sharing};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::ops::Range;
-use vellum_abi::{Error, MapFlags, MappingInfo, PAGE_SIZE, PageState, Protection, Stat};
+use vellum_abi::{
+    Error, FaultAccess, MapFlags, MappingInfo, PAGE_SIZE, PageState, Protection, Stat,
+};
 
 /// What stands behind a page.
 #[derive(Clone, Debug)]
 pub enum State {
     Clean,
     ReadShared,
-    Private(Contents),
+    Private(Own),
     Object,
+}
+
+/// A private page.
+#[derive(Clone, Debug)]
+pub struct Own {
+    pub contents: Contents,
+    /// Tells frames apart: after a clone two pages have the same.
+    pub frame: u64,
+    /// What the leaf allows, which after a clone may be less than the mapping does.
+    pub leaf: Hardware,
+}
+
+/// What hardware distinguishes of a leaf.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hardware {
+    pub tagged: bool,
+    pub reads: bool,
+    pub writes: bool,
+    pub executes: bool,
 }
 
 /// One mapped page.
@@ -61,12 +82,48 @@ fn span(page: u64, level: u32) -> u64 {
     page >> (9 * (4 - level))
 }
 
-/// Returns what hardware distinguishes of a leaf: memory attribute, EL0 access, write, execute.
-fn hardware(protection: Protection, read_shared: bool) -> (bool, bool, bool, bool) {
-    let has = |bit| protection.contains(bit);
-    let writes = has(Protection::WRITE);
-    let reads = writes || has(Protection::READ);
-    (has(Protection::TAGGED), reads, writes && !read_shared, has(Protection::EXECUTE))
+/// Whether stores are kept from a frame that is not the page's alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Frame {
+    /// The page's alone.
+    Alone,
+    /// Somebody else's too.
+    Shared,
+}
+
+impl Hardware {
+    /// Returns the leaf that a protection and a frame make.
+    #[must_use]
+    pub fn of(protection: Protection, frame: Frame) -> Hardware {
+        let has = |bit| protection.contains(bit);
+        let writes = has(Protection::WRITE);
+        Hardware {
+            tagged: has(Protection::TAGGED),
+            reads: writes || has(Protection::READ),
+            writes: writes && frame == Frame::Alone,
+            executes: has(Protection::EXECUTE),
+        }
+    }
+
+    /// Returns whether an access goes through.
+    #[must_use]
+    pub fn allows(self, access: FaultAccess) -> bool {
+        match access {
+            FaultAccess::Read => self.reads,
+            FaultAccess::Write => self.writes,
+            FaultAccess::Execute => self.executes,
+        }
+    }
+
+    /// Returns what a private leaf becomes under another protection. Tags of a frame that is
+    /// shared cannot be cleared, so such a page allows nothing until it has a frame of its own.
+    fn protected(self, protection: Protection, frame: Frame) -> Hardware {
+        let new = Hardware::of(protection, frame);
+        if frame == Frame::Shared && new.tagged && !self.tagged {
+            return Hardware { tagged: false, reads: false, writes: false, executes: false };
+        }
+        new
+    }
 }
 
 impl FlatSpace {
@@ -246,6 +303,7 @@ impl FlatSpace {
         range: Range<u64>,
         protection: Protection,
         tags: bool,
+        shared: &BTreeSet<u64>,
     ) -> Result<(), Error> {
         check_protection(protection, tags)?;
         if !self.covers(range.clone()) {
@@ -269,22 +327,50 @@ impl FlatSpace {
         }
         for (_, page) in self.pages.range_mut(range) {
             let old = core::mem::replace(&mut page.protection, protection);
-            if matches!(page.state, State::Clean) {
-                continue;
-            }
-            let read_shared = matches!(page.state, State::ReadShared);
-            let changes = hardware(old, read_shared) != hardware(protection, read_shared);
+            let changes = match &mut page.state {
+                State::Clean => false,
+                State::ReadShared => {
+                    let leaf_fn = |protection| Hardware::of(protection, Frame::Shared);
+                    leaf_fn(old) != leaf_fn(protection)
+                }
+                State::Object => {
+                    let leaf_fn = |protection| Hardware::of(protection, Frame::Alone);
+                    leaf_fn(old) != leaf_fn(protection)
+                }
+                State::Private(own) => {
+                    let several = shared.contains(&own.frame);
+                    let frame = if several { Frame::Shared } else { Frame::Alone };
+                    let new = own.leaf.protected(protection, frame);
+                    let before = core::mem::replace(&mut own.leaf, new);
+                    if new.tagged && !before.tagged {
+                        own.contents.clear_tags();
+                        self.stat.tag_bytes_written += vellum_abi::TAG_BYTES_PER_PAGE;
+                    }
+                    before != new
+                }
+            };
             self.stat.tlbi_count += u64::from(changes);
-            let gains =
-                protection.contains(Protection::TAGGED) && !old.contains(Protection::TAGGED);
-            if let State::Private(contents) = &mut page.state
-                && gains
-            {
-                contents.clear_tags();
-                self.stat.tag_bytes_written += vellum_abi::TAG_BYTES_PER_PAGE;
-            }
         }
         Ok(())
+    }
+
+    /// Returns what a clone of the address space begins with.
+    #[must_use]
+    pub fn cloned(&mut self) -> FlatSpace {
+        self.stat.tlbi_count += 1;
+        for page in self.pages.values_mut() {
+            if let State::Private(own) = &mut page.state {
+                own.leaf.writes = false;
+            }
+        }
+        let mut clone = FlatSpace { pages: self.pages.clone(), ..FlatSpace::default() };
+        for (number, page) in &self.pages {
+            clone.stat.private_frames += u64::from(matches!(page.state, State::Private(_)));
+            if !matches!(page.state, State::Clean) {
+                clone.grow(*number);
+            }
+        }
+        clone
     }
 
     /// Gives private frames back.
