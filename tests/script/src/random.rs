@@ -17,6 +17,15 @@ pub struct Setting {
     pub on_kernel: bool,
 }
 
+impl Setting {
+    /// Returns whether an operation makes sense there. What a page holds is no program, so on the
+    /// real kernel only fetches that are refused can be tried.
+    fn has(self, op: &Op, dies: bool) -> bool {
+        let fetches = matches!(op, Op::Execute { .. });
+        (self.tags || !op.needs_tags()) && !(self.on_kernel && fetches && !dies)
+    }
+}
+
 /// A stream of random numbers (Steele, Lea, Flood, "Fast splittable pseudorandom number
 /// generators", SplitMix64).
 #[derive(Clone, Debug)]
@@ -90,7 +99,9 @@ impl Generator {
         }
         loop {
             let op = Op::random(&mut self.rng);
-            if !flat.would_die(&op) || self.rng.below(DEATHS) == 0 {
+            let dies = flat.would_die(&op);
+            let wanted = !dies || self.rng.below(DEATHS) == 0;
+            if wanted && self.rng.setting.has(&op, dies) {
                 return op;
             }
         }

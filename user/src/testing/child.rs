@@ -24,8 +24,12 @@ fn archive() -> BootArchive {
     })
 }
 
-/// Loads a program, named as in the archive.
-fn load(program: &str, arguments: &[&str]) -> Child {
+/// Loads a program, named as in the archive, stopped at its entry.
+///
+/// # Panics
+/// As for [`run`].
+#[must_use]
+pub fn load(program: &str, arguments: &[&str]) -> Child {
     let archive = archive();
     let Some(file) = archive.find(program) else { panic!("no program {program} in the archive") };
     let all = core::iter::once(program).chain(arguments.iter().copied());
