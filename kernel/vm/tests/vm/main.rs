@@ -15,6 +15,7 @@ mod explored;
 mod harness;
 mod perform;
 mod races;
+mod races_of_contents;
 mod random;
 mod rows;
 mod support;
