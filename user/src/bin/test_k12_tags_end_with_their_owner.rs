@@ -16,12 +16,15 @@ const TAG: u8 = 0xb;
 const READ_WRITE: Protection = Protection::READ.union(Protection::WRITE);
 const TAGGED: Protection = READ_WRITE.union(Protection::TAGGED);
 
+/// Uses frames that had tags; returns how many granules show one.
+type Use = fn() -> Result<usize, Error>;
+
 fn main(_: &Arguments) -> Result<(), Error> {
     testing::require_tags();
     tags_survive_protection()?;
     tags_survive_a_clone()?;
     tags_of_shared_pages_are_one()?;
-    let uses: [(&str, fn() -> Result<usize, Error>); 6] = [
+    let uses: [(&str, Use); 6] = [
         ("pages that were decommitted", decommitted),
         ("an object that was first touched without tags", object_without_tags),
         ("copies of an object's pages", copies_of_object),
