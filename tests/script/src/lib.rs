@@ -12,7 +12,6 @@
 //! random values and shrinking follow from the line.
 #![no_std]
 #![forbid(unsafe_code)]
-#![expect(clippy::disallowed_methods, reason = "tests may allocate")]
 
 extern crate alloc;
 

@@ -1,6 +1,6 @@
 //! Accesses: what they see, and what they cost.
 
-use super::space::{Frame, Hardware, Own};
+use super::leaf::{Frame, Hardware, Own};
 use super::{Contents, Flat, Kind, Object, Sharing, State};
 use alloc::collections::BTreeSet;
 use vellum_abi::{ExitKind, FaultAccess, PAGE_SIZE, Protection, TAG_BYTES_PER_PAGE};

@@ -6,14 +6,16 @@
 
 mod apply;
 mod contents;
+mod leaf;
 mod memory;
 mod object;
 mod space;
 
 pub use apply::{End, Expected};
 pub use contents::Contents;
+pub use leaf::{Frame, Hardware, Own, State};
 pub use object::{Kind, Object};
-pub use space::{FlatMap, FlatSpace, Frame, Hardware, Own, State};
+pub use space::{FlatMap, FlatSpace};
 
 use crate::word::{CPUS, SLOTS, SPACES};
 use alloc::collections::{BTreeMap, BTreeSet};
