@@ -155,7 +155,22 @@ pub fn refpage_create_tag(tag: u64, flags: u64) -> Result<Handle, Error> {
     unsafe { call(Call::RefpageCreateTag, [tag, flags]) }.map(handle)
 }
 
-/// Makes a memory object of zeros.
+/// Makes a reference object without a frame from `size` bytes at `content`; checks are those of
+/// [`refpage_create`].
+///
+/// # Errors
+/// `InvalidFlags`, `InvalidSize`, `Misaligned`, `BadAddress`, `OutOfHandles`, `OutOfKernelMemory`.
+pub fn refpage_create_frameless(
+    content: *const u8,
+    size: u64,
+    flags: u64,
+) -> Result<Handle, Error> {
+    let address = content.expose_provenance() as u64;
+    // SAFETY: the call only reads memory.
+    unsafe { call(Call::RefpageCreateFrameless, [address, size, flags]) }.map(handle)
+}
+
+/// Makes a memory object of zeros; `flags` are those of `vellum_abi::MemoryFlags`.
 ///
 /// # Errors
 /// `InvalidFlags`, `InvalidSize`, `Misaligned`, `OutOfHandles`, `OutOfKernelMemory`.
@@ -219,10 +234,12 @@ pub unsafe fn protect(
 /// Advises the kernel about a range; see [`Advice`].
 ///
 /// # Errors
-/// `Misaligned`, `InvalidSize`, `OutOfRange`, `NotMapped`, `Sealed` and those of the handle.
+/// `Misaligned`, `InvalidSize`, `OutOfRange`, `NotMapped`, `Sealed` and those of the handle; to
+/// populate also `MissingRight`, `OutOfFrames`, `LimitReached`, and then pages before the one that
+/// failed are present.
 ///
 /// # Safety
-/// 1. In this process: nobody relies on the contents of the range.
+/// 1. In this process: to decommit, nobody relies on the contents of the range.
 pub unsafe fn advise(
     process: Handle,
     address: u64,
@@ -240,6 +257,19 @@ pub unsafe fn advise(
 /// `NotMapped` where there is none, `OutOfRange` and those of the handle.
 pub fn query_mapping(process: Handle, address: u64) -> Result<MappingInfo, Error> {
     query(Call::Query, [process.to_word(), address]).map(MappingInfo::from_words)
+}
+
+/// Writes the state of each page of a range, one byte a page; returns how many pages.
+///
+/// # Errors
+/// `Misaligned`, `InvalidSize` for a range of no page, of more than `vellum_abi::MAX_QUERY_PAGES` or
+/// of another number of pages than `states` has bytes, `OutOfRange`, `NotMapped` and those of the
+/// handle.
+pub fn query_pages(process: Handle, address: u64, states: &mut [u8]) -> Result<u64, Error> {
+    let buffer = states.as_mut_ptr().expose_provenance() as u64;
+    let length = states.len() as u64 * vellum_abi::PAGE_SIZE;
+    // SAFETY: the kernel writes a byte a page, inside `states` only.
+    unsafe { call(Call::QueryPages, [process.to_word(), address, buffer, length]) }
 }
 
 /// Copies memory of a process into `buffer`; returns how many bytes, and why not all of them.

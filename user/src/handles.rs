@@ -2,8 +2,8 @@
 
 use crate::calls;
 use vellum_abi::{
-    Advice, Error, ExitReport, Handle, MapOptions, MappingInfo, ObjectInfo, Protection, Registers,
-    Rights, Stat,
+    Advice, Error, ExitReport, Handle, MapOptions, MappingInfo, MemoryFlags, ObjectInfo,
+    Protection, Registers, Rights, Stat,
 };
 
 /// Defines an owner of a handle.
@@ -93,6 +93,22 @@ impl MemoryObject {
     /// Those of [`calls::refpage_create_tag`].
     pub fn tagged(tag: u8) -> Result<MemoryObject, Error> {
         calls::refpage_create_tag(u64::from(tag), 0).map(MemoryObject)
+    }
+
+    /// Makes a reference object of `content` that has no frame; see [`Self::reference`].
+    ///
+    /// # Errors
+    /// Those of [`calls::refpage_create_frameless`].
+    pub fn frameless(content: &[u8]) -> Result<MemoryObject, Error> {
+        calls::refpage_create_frameless(content.as_ptr(), content.len() as u64, 0).map(MemoryObject)
+    }
+
+    /// Makes an object of `length` zero bytes that repeats without end.
+    ///
+    /// # Errors
+    /// Those of [`calls::memory_create`].
+    pub fn wrap(length: u64) -> Result<MemoryObject, Error> {
+        calls::memory_create(length, MemoryFlags::WRAP.bits()).map(MemoryObject)
     }
 
     /// Returns what the object is.

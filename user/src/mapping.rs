@@ -5,6 +5,8 @@
 //! checked against the range; whether the page allows the access is for the kernel to say, and a
 //! refused access ends the process.
 
+mod pages;
+
 use crate::{calls, memory, tags};
 use core::marker::PhantomData;
 use core::ops::Range;
@@ -93,6 +95,12 @@ impl MapRequest {
     #[must_use]
     pub fn shared(self) -> MapRequest {
         MapRequest { flags: self.flags | MapFlags::SHARED, ..self }
+    }
+
+    /// Returns the request under a policy.
+    #[must_use]
+    pub fn under(self, policy: Policy) -> MapRequest {
+        MapRequest { policy, ..self }
     }
 
     /// Returns the request at a fixed address.

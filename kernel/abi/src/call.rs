@@ -63,7 +63,8 @@ calls! {
     10 RefpageCreatePattern "refpage_create_pattern" 2;
     /// `(tag, flags)`: makes a reference object of zeros under one allocation tag.
     11 RefpageCreateTag "refpage_create_tag" 2;
-    /// `(length, flags)`: makes a memory object of `length` zero bytes that can be shared.
+    /// `(length, flags)`: makes a memory object of `length` zero bytes that can be shared. `flags`
+    /// are [`crate::MemoryFlags`].
     12 MemoryCreate "memory_create" 2;
     /// `(process, object, address, length, options, offset)`: maps an object. x1 = address.
     /// `options` is a [`crate::MapOptions`] word. Needs MANAGE of the process, MAP and READ of the
@@ -118,6 +119,13 @@ calls! {
     /// to the bytes of the caller's buffer; a clean page becomes private first. x1 = granules, also
     /// on error. Needs MANAGE.
     32 TagsWrite "tags_write" 4;
+    /// `(content, size, flags)`: as `refpage_create`, but the object has no frame: it keeps the `size`
+    /// bytes and their tags in kernel memory. Only policies under which no frame is shared can map it.
+    33 RefpageCreateFrameless "refpage_create_frameless" 3;
+    /// `(process, address, buffer, length)`: writes a [`crate::PageState`] number, one byte a page, of
+    /// each page of a wholly mapped range of at most [`crate::MAX_QUERY_PAGES`] pages. x1 = pages.
+    /// Needs INSPECT.
+    34 QueryPages "query_pages" 4;
 }
 
 #[cfg(test)]

@@ -115,6 +115,15 @@ bit_set! {
 }
 
 bit_set! {
+    /// What a memory object is like.
+    MemoryFlags {
+        /// Its pages repeat without end: mappings of it may be of any length (`MFD_MMAP_WRAP` in the
+        /// thread).
+        WRAP = 1 << 0;
+    }
+}
+
+bit_set! {
     /// What a handle allows.
     Rights {
         /// Read the contents.

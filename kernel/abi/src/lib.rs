@@ -30,7 +30,9 @@ mod tag_mode;
 pub use call::Call;
 pub use error::{Errno, Error};
 pub use exit::{ExitKind, ExitReport, FaultAccess};
-pub use flags::{Advice, MapFlags, MapOptions, Policy, Protection, RemapFlags, Rights, Switches};
+pub use flags::{
+    Advice, MapFlags, MapOptions, MemoryFlags, Policy, Protection, RemapFlags, Rights, Switches,
+};
 pub use handle::Handle;
 pub use records::{
     Features, MappingInfo, ObjectInfo, ObjectKind, PageState, Registers, Stat, SystemInfo,
@@ -39,6 +41,8 @@ pub use tag_mode::{TagControl, TagMode};
 
 /// Bytes in a page (the 4 KiB translation granule).
 pub const PAGE_SIZE: u64 = 4096;
+/// The most pages that `query_pages` tells of at once.
+pub const MAX_QUERY_PAGES: u64 = 512;
 /// Bytes that share one allocation tag (the tag granule).
 pub const TAG_GRANULE: u64 = 16;
 /// Bytes of tag storage that belong to one page: one four-bit tag a tag granule.

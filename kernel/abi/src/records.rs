@@ -43,6 +43,9 @@ words! {
         faults_block,
         /// Leaves that fault-around mapped beside the one asked for.
         pages_around,
+        /// Pages that `advise` or an eager `map` made present. Each is counted among the faults of its
+        /// kind too, although no program faulted.
+        pages_populated,
         /// Private frames that batches made ahead of the fault.
         speculative_frames,
         /// Private blocks of 2 MiB; each counts 512 times in `private_frames`.
@@ -134,6 +137,8 @@ pub enum ObjectKind {
     Memory = 3,
     /// Memory object of frames that exist since boot, such as the archive.
     Fixed = 4,
+    /// Memory object whose pages repeat without end.
+    Wrap = 5,
 }
 
 impl ObjectKind {
@@ -146,6 +151,7 @@ impl ObjectKind {
             2 => Some(ObjectKind::Tagged),
             3 => Some(ObjectKind::Memory),
             4 => Some(ObjectKind::Fixed),
+            5 => Some(ObjectKind::Wrap),
             _ => None,
         }
     }
@@ -158,7 +164,7 @@ words! {
         kind,
         /// The repeated byte or the tag; 0 for other kinds.
         detail,
-        /// Length in bytes; 0 for endless reference objects.
+        /// Length in bytes, for a wrap object that of what repeats; 0 for reference objects.
         length,
         /// Handles and mappings that keep the object alive.
         references,

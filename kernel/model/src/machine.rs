@@ -3,7 +3,8 @@
 use crate::family::Family;
 use crate::frame::Frame;
 use crate::lock::{SpinMutex, SpinRwLock};
-use crate::pool::PoolState;
+use crate::options::ModelOptions;
+use crate::pool::{PoolState, PooledShared};
 use crate::tlb::{Key, Tlb};
 use crate::violation::Violation;
 use crate::world::World;
@@ -11,6 +12,7 @@ use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use vellum_vm::account::Account;
 use vellum_vm::addr::{FrameAddress, Page};
 use vellum_vm::counters::SystemCounters;
 use vellum_vm::frame::UninitFrame;
@@ -18,25 +20,7 @@ use vellum_vm::machine::{Asid, Machine};
 use vellum_vm::page_table::{Descriptor, Slot};
 use vellum_vm::remains::Remains;
 use vellum_vm::tag::{GRANULES_PER_PAGE, Tag};
-
-/// What a model machine is made of.
-#[derive(Clone, Copy, Debug)]
-pub struct ModelOptions {
-    /// Frames that the allocator has.
-    pub frames: usize,
-    /// Frames behind them that it never had, full of their number counted from zero.
-    pub fixed_frames: usize,
-    /// Virtual CPUs.
-    pub cpus: usize,
-    /// Whether there are allocation tags.
-    pub tags: bool,
-}
-
-impl Default for ModelOptions {
-    fn default() -> ModelOptions {
-        ModelOptions { frames: 1024, fixed_frames: 4, cpus: 2, tags: true }
-    }
-}
+use vellum_vm::tag_pages::TagPages;
 
 /// How often the machine did what.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -57,16 +41,17 @@ pub struct Acts {
     pub allocations: u64,
 }
 
-struct Shared {
+struct Shared<F: Family> {
     world: Mutex<World>,
     pools: Arc<PoolState>,
     system: SystemCounters,
     tags: bool,
     pause: AtomicBool,
+    tag_pages: TagPages<Model<F>>,
 }
 
 /// A model machine. Cloning it names the same machine.
-pub struct Model<F: Family>(Arc<Shared>, PhantomData<F>);
+pub struct Model<F: Family>(Arc<Shared<F>>, PhantomData<F>);
 
 impl<F: Family> Clone for Model<F> {
     fn clone(&self) -> Model<F> {
@@ -105,6 +90,11 @@ impl<F: Family> Model<F> {
             system: SystemCounters::new(),
             tags: options.tags,
             pause: AtomicBool::new(false),
+            // The account is no object that a test made: no count is kept of it.
+            tag_pages: TagPages::new(PooledShared::new(
+                &Arc::default(),
+                Account::new(u64::MAX / 2, u64::MAX / 2),
+            )),
         };
         Model(Arc::new(shared), PhantomData)
     }
@@ -369,6 +359,10 @@ impl<F: Family> Machine for Model<F> {
 
     fn system(&self) -> &SystemCounters {
         &self.0.system
+    }
+
+    fn tag_pages(&self) -> &TagPages<Self> {
+        &self.0.tag_pages
     }
 
     fn has_tags(&self) -> bool {

@@ -11,7 +11,9 @@ use crate::memory::layout::{direct, frame_pointer};
 use crate::memory::pools::{PoolArc, PoolBox};
 use aarch64_cpu::registers::Readable;
 use core::sync::atomic::{AtomicU64, Ordering};
+use spin::Once;
 use vellum_abi::{PAGE_SIZE, TAG_GRANULE};
+use vellum_vm::account::Account;
 use vellum_vm::addr::{FrameAddress, Page};
 use vellum_vm::counters::SystemCounters;
 use vellum_vm::frame::UninitFrame;
@@ -19,8 +21,15 @@ use vellum_vm::machine::{Asid, Machine, PoolExhausted, Pools};
 use vellum_vm::page_table::{Descriptor, Slot};
 use vellum_vm::remains::Remains;
 use vellum_vm::tag::Tag;
+use vellum_vm::tag_pages::TagPages;
 
 static SYSTEM: SystemCounters = SystemCounters::new();
+static TAG_PAGES: Once<TagPages<Hardware>> = Once::new();
+
+/// Says who pays for reference pages that belong to no process. Boot does this once.
+pub fn start_tag_pages(account: PoolArc<Account>) {
+    TAG_PAGES.call_once(|| TagPages::new(account));
+}
 
 /// This machine.
 #[derive(Clone, Copy, Debug, Default)]
@@ -223,6 +232,10 @@ impl Machine for Hardware {
 
     fn system(&self) -> &SystemCounters {
         &SYSTEM
+    }
+
+    fn tag_pages(&self) -> &TagPages<Hardware> {
+        TAG_PAGES.get().expect("made before the first program runs")
     }
 
     #[inline]

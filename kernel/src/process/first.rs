@@ -6,7 +6,7 @@
 use super::handle::Object;
 use super::{Process, Thread};
 use crate::memory::archive::BootArchive;
-use crate::memory::machine::Hardware;
+use crate::memory::machine::{Hardware, start_tag_pages};
 use crate::memory::pools::PoolArc;
 use crate::platform;
 use crate::platform::console::println;
@@ -89,6 +89,7 @@ fn load(archive: &BootArchive) -> Result<(), Trouble> {
     let zero = refpage::tagged(&Hardware, &account, Tag::ZERO, &Counters::new())?;
     let zero = share(zero)?;
     ZERO.call_once(|| zero);
+    start_tag_pages(account.clone());
     let process = Process::create(&account)?;
     FIRST.store(ptr::from_ref::<Process>(&process).addr(), Ordering::Relaxed);
     for segment in archive.contents().segments() {

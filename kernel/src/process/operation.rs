@@ -10,6 +10,7 @@ use crate::memory::graves;
 use crate::memory::machine::Hardware;
 use crate::memory::pools::PoolArc;
 use crate::syscall::bytes::Transfer;
+use vellum_abi::Error;
 use vellum_vm::ops::{self, Change};
 
 /// Status and value for x0 and x1.
@@ -33,7 +34,8 @@ pub enum Progress {
 
 /// An operation under way.
 pub enum Operation {
-    /// A change of a process's address space. Its results are in the registers already.
+    /// A change of a process's address space. Its results are in the registers already, unless it
+    /// fails on the way.
     Change(PoolArc<Process>, Change<Hardware>),
     /// A process that is made as the clone of another.
     Clone(Cloning),
@@ -53,7 +55,8 @@ impl Operation {
                 ops::Progress::Paused => Progress::Paused,
                 ops::Progress::Done => {
                     process.patient.wake_all();
-                    Progress::Done(None)
+                    let reply = |error| Reply { status: Error::from(error) as u64, value: 0 };
+                    Progress::Done(change.failure().map(reply))
                 }
             },
             Operation::Clone(cloning) => cloning.run(thread),

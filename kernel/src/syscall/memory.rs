@@ -4,21 +4,31 @@ use super::{Answer, Request, Result, Stop, range};
 use crate::memory::machine::Hardware;
 use crate::memory::pools::PoolArc;
 use crate::process::handle::Object;
-use crate::process::{Operation, Outcome, Process, first};
-use vellum_abi::{Advice, Error, Handle, MapFlags, MapOptions, Protection, Rights};
-use vellum_vm::error::Refusal;
+use crate::process::{Operation, Process, first};
+use vellum_abi::{
+    Advice, Error, FaultAccess, Handle, MapFlags, MapOptions, PAGE_SIZE, Protection, Rights,
+};
+use vellum_vm::addr::UserPointer;
+use vellum_vm::error::{Refusal, VmError};
+use vellum_vm::machine::Pools;
 use vellum_vm::object::MemoryObject;
 use vellum_vm::ops::{Change, MapRequest};
+use vellum_vm::refpage;
 
 pub(super) fn map(request: &Request<'_>) -> Result {
     let [target, object, address, length, options, offset] = request.arguments;
     let options = MapOptions::from_word(options)?;
     let target = Process::target(request.process(), target, Rights::MANAGE)?;
     let (object, maximum) = mappable(request, object, options)?;
+    let (object, maximum, offset) = if options.flags.contains(MapFlags::REFPAGE) {
+        (snapshot(request, offset)?, Protection::ALL, 0)
+    } else {
+        (object, maximum, offset)
+    };
     let map = MapRequest { object, address, length, offset, options, maximum };
     match target.space.map(&map) {
         Ok((address, None)) => Ok(Answer::Value(address)),
-        Ok((address, Some(change))) => Ok(Answer::Then(address, perform(request, &target, change))),
+        Ok((address, Some(change))) => Ok(perform(request, &target, change, address)),
         Err(refusal) => Err(Stop::from_refusal(refusal, &target)),
     }
 }
@@ -45,7 +55,13 @@ pub(super) fn advise(request: &Request<'_>) -> Result {
     let target = Process::target(request.process(), target, Rights::MANAGE)?;
     match advice {
         Advice::Decommit => begin(request, &target, target.space.decommit(range)),
-        _ => Err(Error::InvalidAdvice.into()),
+        Advice::PopulateRead => {
+            begin(request, &target, target.space.populate(range, FaultAccess::Read))
+        }
+        Advice::PopulateWrite => {
+            begin(request, &target, target.space.populate(range, FaultAccess::Write))
+        }
+        Advice::Promote => Err(Error::InvalidAdvice.into()),
     }
 }
 
@@ -55,14 +71,34 @@ fn begin(
     begun: core::result::Result<Change<Hardware>, Refusal>,
 ) -> Result {
     match begun {
-        Ok(change) => Ok(Answer::Then(0, perform(request, target, change))),
+        Ok(change) => Ok(perform(request, target, change, 0)),
         Err(refusal) => Err(Stop::from_refusal(refusal, target)),
     }
 }
 
-/// Runs a change as far as it goes; the rest stays with the thread.
-fn perform(request: &Request<'_>, target: &PoolArc<Process>, change: Change<Hardware>) -> Outcome {
-    Operation::Change(target.clone(), change).begin(request.thread).1
+/// Runs a change as far as it goes; the rest stays with the thread. `value` is what the call returns
+/// if the change does not fail.
+fn perform(
+    request: &Request<'_>,
+    target: &PoolArc<Process>,
+    change: Change<Hardware>,
+    value: u64,
+) -> Answer {
+    match Operation::Change(target.clone(), change).begin(request.thread) {
+        (Some(reply), _) => Answer::Reply(reply),
+        (None, outcome) => Answer::Then(value, outcome),
+    }
+}
+
+/// Makes the reference object of a page of the caller, for a mapping alone.
+fn snapshot(
+    request: &Request<'_>,
+    page: u64,
+) -> core::result::Result<PoolArc<MemoryObject<Hardware>>, Stop> {
+    let process = request.process();
+    let object = refpage::from_user(&process.space, UserPointer::new(page), PAGE_SIZE)
+        .map_err(|refusal| Stop::from_refusal(refusal, process))?;
+    Ok(Hardware.share(object).map_err(VmError::from)?)
 }
 
 /// Returns the object that a word names and what the caller's rights allow of it.
@@ -74,6 +110,10 @@ fn mappable(
     let handle = Handle::from_word(word).ok_or(Error::BadHandle)?;
     if handle == Handle::ANONYMOUS {
         return Ok((first::zero_object().clone(), Protection::ALL));
+    }
+    let unnamed = MapFlags::REFPAGE | MapFlags::TAG_HINT;
+    if options.flags.intersection(unnamed) != MapFlags::NONE {
+        return Err(Error::InvalidFlags);
     }
     let (object, rights) = request.process().object(handle, Rights::NONE)?;
     let Object::Memory(object) = object else { return Err(Error::WrongObject) };

@@ -163,6 +163,8 @@ fn serve(thread: &PoolArc<Thread>, context: &Context, number: u64) -> Result {
         Call::ThreadTagMode => tags::thread_tag_mode(&request),
         Call::TagsRead => tags::tags_read(&request),
         Call::TagsWrite => tags::tags_write(&request),
+        Call::RefpageCreateFrameless => objects::refpage_create_frameless(&request),
+        Call::QueryPages => observe::query_pages(&request),
     }
 }
 

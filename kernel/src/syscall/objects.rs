@@ -4,9 +4,9 @@ use super::{Answer, Request, Result, Stop, no_flags};
 use crate::memory::machine::Hardware;
 use crate::process::handle::Object;
 use crate::process::{Process, end_operation, orphan};
-use vellum_abi::{Error, Handle, Rights};
+use vellum_abi::{Error, Handle, MemoryFlags, Rights};
 use vellum_vm::addr::UserPointer;
-use vellum_vm::object::MemoryObject;
+use vellum_vm::object::{Extent, MemoryObject};
 use vellum_vm::refpage;
 use vellum_vm::tag::Tag;
 
@@ -22,6 +22,15 @@ pub(super) fn refpage_create(request: &Request<'_>) -> Result {
     no_flags(flags)?;
     let process = request.process();
     let object = refpage::from_user(&process.space, UserPointer::new(content), size)
+        .map_err(|refusal| Stop::from_refusal(refusal, process))?;
+    give(request, object, REFERENCE)
+}
+
+pub(super) fn refpage_create_frameless(request: &Request<'_>) -> Result {
+    let [content, size, flags, ..] = request.arguments;
+    no_flags(flags)?;
+    let process = request.process();
+    let object = refpage::frameless_from_user(&process.space, UserPointer::new(content), size)
         .map_err(|refusal| Stop::from_refusal(refusal, process))?;
     give(request, object, REFERENCE)
 }
@@ -46,9 +55,10 @@ pub(super) fn refpage_create_tag(request: &Request<'_>) -> Result {
 
 pub(super) fn memory_create(request: &Request<'_>) -> Result {
     let [length, flags, ..] = request.arguments;
-    no_flags(flags)?;
+    let flags = MemoryFlags::from_bits(flags).ok_or(Error::InvalidFlags)?;
+    let extent = if flags.contains(MemoryFlags::WRAP) { Extent::Wraps } else { Extent::Ends };
     let account = request.process().account().clone();
-    let object = MemoryObject::memory(Hardware, account, length)?;
+    let object = MemoryObject::memory_of(Hardware, account, length, extent)?;
     give(request, object, MEMORY)
 }
 

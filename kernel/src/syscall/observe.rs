@@ -1,6 +1,6 @@
 //! Calls that look and change nothing.
 
-use super::{Answer, Request, Result, user};
+use super::{Answer, Request, Result, range, user};
 use crate::arch::{features, timer};
 use crate::memory::layout::image;
 use crate::memory::machine::Hardware;
@@ -8,7 +8,7 @@ use crate::memory::{frames, pools};
 use crate::platform;
 use crate::process::Process;
 use crate::process::handle::Object;
-use vellum_abi::{Error, Handle, Rights, Stat, SystemInfo};
+use vellum_abi::{Error, Handle, MAX_QUERY_PAGES, Rights, Stat, SystemInfo};
 use vellum_vm::addr::UserPointer;
 use vellum_vm::machine::{Machine, Pools};
 
@@ -59,6 +59,23 @@ pub(super) fn query(request: &Request<'_>) -> Result {
     let info = target.space.query(page).ok_or(Error::NotMapped)?;
     user::write_words(request.process(), out, info.to_words())?;
     Ok(Answer::Value(0))
+}
+
+pub(super) fn query_pages(request: &Request<'_>) -> Result {
+    let [target, address, buffer, length, ..] = request.arguments;
+    let range = range(address, length)?;
+    let target = Process::target(request.process(), target, Rights::INSPECT)?;
+    if range.pages() > MAX_QUERY_PAGES {
+        return Err(Error::InvalidSize.into());
+    }
+    let mut states = [0; MAX_QUERY_PAGES as usize];
+    let states = &mut states[..range.pages() as usize];
+    // The buffer may lie in the range: it is made writable before anybody looks.
+    user::make_writable(request.process(), buffer, states.len() as u64)?;
+    target.space.query_pages(&range, states)?;
+    user::copy_out(request.process(), UserPointer::new(buffer), states)
+        .map_err(|short| short.stop)?;
+    Ok(Answer::Value(range.pages()))
 }
 
 pub(super) fn system_query(request: &Request<'_>) -> Result {

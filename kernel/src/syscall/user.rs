@@ -106,6 +106,32 @@ pub(super) fn read_words<const N: usize>(
     Ok(words)
 }
 
+/// Makes the pages of a buffer writable that lies in two pages at most, so that nothing is written
+/// to it unless all can be.
+///
+/// # Errors
+/// `BadAddress` or why no frame was had; a restart when the address space is at rest.
+pub(super) fn make_writable(
+    process: &PoolArc<Process>,
+    buffer: u64,
+    length: u64,
+) -> Result<(), Stop> {
+    if !UserPointer::new(buffer).is_user(length) {
+        return Err(Error::BadAddress.into());
+    }
+    for address in [buffer, buffer.wrapping_add(length.saturating_sub(1))] {
+        let page = UserPointer::new(address).page().ok_or(Error::BadAddress)?;
+        match process.space.with_frame(page, FaultAccess::Write, |_, _| ()) {
+            Ok(()) => {}
+            Err(AccessRefusal::Fault(kind)) => return Err(VmError::of_access(kind).into()),
+            Err(AccessRefusal::Changing) => {
+                return Err(Stop::Restart(Wait::AtRest(process.clone())));
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Writes a record of words. Only calls without another effect do this.
 ///
 /// The record's last page is made writable first, so that nothing is written of one that reaches

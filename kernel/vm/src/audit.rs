@@ -139,6 +139,7 @@ impl<M: Machine> AddressSpace<M> {
 fn shown_frame<M: Machine>(mapping: &Mapping<M>, page: Page) -> Option<crate::addr::FrameAddress> {
     match mapping.object.page(mapping.object_page(page)) {
         ObjectPage::Reference(frame, _) | ObjectPage::Fixed(frame) => Some(frame.address()),
+        ObjectPage::Frameless(_) => None,
         ObjectPage::Memory(frame) => frame.map(|frame| frame.address()),
     }
 }

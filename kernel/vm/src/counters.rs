@@ -40,6 +40,7 @@ counters! {
     SharedTable faults_table,
     Block faults_block,
     Around pages_around,
+    Populated pages_populated,
     Speculative speculative_frames,
     Blocks blocks,
     Split block_splits,

@@ -5,7 +5,7 @@
 
 use crate::machine::Machine;
 use crate::page_table::{Descriptor, Ownership, Sharing};
-use vellum_abi::{FaultAccess, Protection};
+use vellum_abi::{FaultAccess, Policy, Protection};
 
 /// What a leaf slot holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,10 +95,27 @@ pub const fn allows(protection: Protection, access: FaultAccess) -> bool {
     protection.intersection(either).bits() != 0
 }
 
+/// Returns whether clean pages of a private mapping show a frame that others see too. Without, any
+/// first access gives a page its own.
+#[must_use]
+#[inline]
+pub const fn shares_frames(policy: Policy) -> bool {
+    match policy {
+        Policy::Eager | Policy::PatternOnAnyFault => false,
+        Policy::ReferencePage | Policy::InMapping | Policy::Object | Policy::Wrap => true,
+    }
+}
+
 /// Decides what an access to a page of a mapping calls for.
 #[must_use]
 #[inline]
-pub fn decide(protection: Protection, sharing: Sharing, leaf: Leaf, access: FaultAccess) -> Action {
+pub fn decide(
+    policy: Policy,
+    protection: Protection,
+    sharing: Sharing,
+    leaf: Leaf,
+    access: FaultAccess,
+) -> Action {
     if !allows(protection, access) {
         return Action::Deny;
     }
@@ -107,6 +124,7 @@ pub fn decide(protection: Protection, sharing: Sharing, leaf: Leaf, access: Faul
         (Leaf::Valid { protection, .. }, _, _) if allows(protection, access) => Action::Nothing,
         (Leaf::Empty, Sharing::Shared, _) => Action::MapObject,
         (Leaf::Empty, Sharing::Private, FaultAccess::Write) => Action::WriteFresh,
+        (Leaf::Empty, Sharing::Private, _) if !shares_frames(policy) => Action::WriteFresh,
         (Leaf::Empty, Sharing::Private, _) => Action::ReadShare,
         (Leaf::Valid { ownership: Ownership::ReadShared, .. }, _, FaultAccess::Write) => {
             Action::WriteCopy
@@ -124,9 +142,9 @@ pub fn decide(protection: Protection, sharing: Sharing, leaf: Leaf, access: Faul
 
 #[cfg(test)]
 mod tests {
-    use super::{Action, Leaf, Owners, allows, decide};
+    use super::{Action, Leaf, Owners, allows, decide, shares_frames};
     use crate::page_table::{Ownership, Sharing};
-    use vellum_abi::{FaultAccess, Protection};
+    use vellum_abi::{FaultAccess, Policy, Protection};
 
     const ACCESSES: [FaultAccess; 3] =
         [FaultAccess::Read, FaultAccess::Write, FaultAccess::Execute];
@@ -150,13 +168,27 @@ mod tests {
         [Leaf::Empty, Leaf::Busy].into_iter().chain(valid)
     }
 
-    /// Runs a check over every input that `decide` can get: 16 x 2 x 98 x 3.
+    /// Runs a check over every input that `decide` can get: 6 x 16 x 2 x 98 x 3.
     fn everywhere(check_fn: impl Fn(Protection, Sharing, Leaf, FaultAccess, Action)) {
+        for policy in Policy::ALL {
+            under(*policy, &check_fn);
+        }
+    }
+
+    /// Runs a check over every input of the policies that share frames.
+    fn where_frames_are_shared(check_fn: impl Fn(Protection, Sharing, Leaf, FaultAccess, Action)) {
+        for policy in Policy::ALL.iter().filter(|policy| shares_frames(**policy)) {
+            under(*policy, &check_fn);
+        }
+    }
+
+    /// Runs a check over every input of one policy.
+    fn under(policy: Policy, check_fn: impl Fn(Protection, Sharing, Leaf, FaultAccess, Action)) {
         for protection in protections() {
             for sharing in [Sharing::Private, Sharing::Shared] {
                 for leaf in leaves() {
                     for access in ACCESSES {
-                        let action = decide(protection, sharing, leaf, access);
+                        let action = decide(policy, protection, sharing, leaf, access);
                         check_fn(protection, sharing, leaf, access, action);
                     }
                 }
@@ -197,7 +229,7 @@ mod tests {
 
     #[test]
     fn a_load_takes_a_private_frame_only_to_give_a_page_its_own_tags() {
-        everywhere(|mapping, _, leaf, access, action| {
+        where_frames_are_shared(|mapping, _, leaf, access, action| {
             let tagged = |protection: Protection| protection.contains(Protection::TAGGED);
             let retags = matches!(
                 leaf,
@@ -221,6 +253,31 @@ mod tests {
                 assert!(!matches!(action, Action::Upgrade | Action::WriteFresh));
             }
         });
+    }
+
+    #[test]
+    fn an_untouched_page_shares_no_frame_where_frames_are_not_shared() {
+        for policy in Policy::ALL.iter().filter(|policy| !shares_frames(**policy)) {
+            under(*policy, |mapping, sharing, leaf, access, action| {
+                assert_ne!(action, Action::ReadShare);
+                let private = sharing == Sharing::Private && allows(mapping, access);
+                if private && leaf == Leaf::Empty {
+                    assert_eq!(action, Action::WriteFresh);
+                }
+            });
+        }
+    }
+
+    #[test]
+    fn a_page_that_was_touched_is_dealt_with_alike_under_every_policy() {
+        let plain = Policy::ReferencePage;
+        for policy in Policy::ALL {
+            under(*policy, |protection, sharing, leaf, access, action| {
+                if leaf != Leaf::Empty || sharing == Sharing::Shared {
+                    assert_eq!(action, decide(plain, protection, sharing, leaf, access));
+                }
+            });
+        }
     }
 
     #[test]

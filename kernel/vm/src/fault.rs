@@ -13,15 +13,16 @@ use crate::address_space::{AddressSpace, State};
 use crate::counters::Counter;
 use crate::decide::{Action, Leaf, decide};
 use crate::error::VmError;
-use crate::fill::Fill;
+use crate::fill::{Fill, Written};
 use crate::flush::{break_leaf, flush_pages};
-use crate::frame::{self, OwnedFrame};
+use crate::frame::{self, OwnedFrame, UninitFrame};
 use crate::machine::Machine;
 use crate::mapping::Mapping;
 use crate::object::{MemoryObject, ObjectPage};
 use crate::page_table::{self, Descriptor, Ownership, Sharing, Slot, Walk};
+use crate::tag::Tag;
 use crate::unshare::Unshared;
-use vellum_abi::{ExitKind, FaultAccess, Protection};
+use vellum_abi::{ExitKind, FaultAccess, Policy, Protection};
 
 /// What became of a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,9 +37,21 @@ pub enum Outcome {
 
 /// How one attempt went.
 pub(crate) enum Attempt {
+    /// Something was published.
     Done,
+    /// There was nothing to do for a long operation.
+    Present,
     Again,
     Changing,
+}
+
+/// On whose behalf a page is touched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// A program's, which waits while the page is changing.
+    Program,
+    /// The long operation's that has the page in hand.
+    Change,
 }
 
 /// A private page that is about to be made: what was seen under the lock, and what to do.
@@ -48,18 +61,31 @@ struct Plan<M: Machine> {
     seen: Descriptor,
     generation: u64,
     protection: Protection,
-    fill: Fill,
+    /// `None` for the bytes that the source keeps outside any frame.
+    fill: Option<Fill>,
     /// Holds the source of a copy while no lock does.
-    #[expect(dead_code, reason = "held, never read")]
     source: Option<M::Shared<MemoryObject<M>>>,
+}
+
+impl<M: Machine> Plan<M> {
+    /// Initialises the frame.
+    #[inline]
+    fn fill(&self, machine: &M, frame: UninitFrame) -> (OwnedFrame, Written) {
+        match &self.source {
+            Some(source) => source.make(self.fill, frame, self.protection),
+            None => {
+                self.fill.unwrap_or(Fill::Zero(Tag::ZERO)).apply(machine, frame, self.protection)
+            }
+        }
+    }
 }
 
 impl<M: Machine> AddressSpace<M> {
     /// Resolves a translation or permission fault on a page, by a program or on its behalf.
     pub fn handle_fault(&self, page: Page, access: FaultAccess) -> Outcome {
         loop {
-            match self.attempt(page, access) {
-                Ok(Attempt::Done) => return Outcome::Resume,
+            match self.attempt(page, access, Origin::Program) {
+                Ok(Attempt::Done | Attempt::Present) => return Outcome::Resume,
                 Ok(Attempt::Again) => {}
                 Ok(Attempt::Changing) => return Outcome::Changing,
                 Err(kind) => {
@@ -83,10 +109,16 @@ impl<M: Machine> AddressSpace<M> {
     }
 
     /// Looks up, decides, and acts on the decision.
-    fn attempt(&self, page: Page, access: FaultAccess) -> Result<Attempt, ExitKind> {
+    #[inline]
+    pub(crate) fn attempt(
+        &self,
+        page: Page,
+        access: FaultAccess,
+        origin: Origin,
+    ) -> Result<Attempt, ExitKind> {
         // Lookup.
         let state = self.shared();
-        if state.is_changing(page) {
+        if origin == Origin::Program && state.is_changing(page) {
             return Ok(Attempt::Changing);
         }
         let mapping = state.mappings.find(page).ok_or(ExitKind::NotMapped)?;
@@ -96,9 +128,11 @@ impl<M: Machine> AddressSpace<M> {
             Walk::Missing { slot, .. } => (slot, Descriptor::EMPTY),
         };
         // Decide.
-        match decide(mapping.protection, mapping.sharing, Leaf::of(&self.machine, seen), access) {
+        let Mapping { policy, protection, sharing, .. } = *mapping;
+        match decide(policy, protection, sharing, Leaf::of(&self.machine, seen), access) {
             Action::Deny => return Err(ExitKind::AccessDenied),
             Action::Wait => return Ok(Attempt::Again),
+            Action::Nothing if origin == Origin::Change => return Ok(Attempt::Present),
             Action::Nothing => {
                 // A stale entry is legal after a leaf was given more permission without TLBI.
                 flush_pages(self, core::iter::once(page));
@@ -213,7 +247,10 @@ impl<M: Machine> AddressSpace<M> {
         // Allocate.
         let frame = frame::allocate(&self.machine, &self.account)?;
         // Fill: the one write pass over the frame.
-        let (frame, written) = plan.fill.apply(&self.machine, frame, plan.protection);
+        let (frame, written) = plan.fill(&self.machine, frame);
+        if plan.protection.contains(Protection::EXECUTE) {
+            self.machine.sync_executable(frame.address());
+        }
         let leaf = Descriptor::private(frame, plan.protection);
         // Publish.
         let state = self.shared();
@@ -257,11 +294,20 @@ fn shared_leaf<M: Machine>(mapping: &Mapping<M>, page: Page) -> Option<Descripto
         (ObjectPage::Reference(frame, _) | ObjectPage::Fixed(frame), _) => {
             Descriptor::read_shared(frame, protection)
         }
+        // `map` lets no policy show an object that has nothing to show.
+        (ObjectPage::Frameless(_), _) => return None,
         (ObjectPage::Memory(frame), Sharing::Private) => {
             Descriptor::read_shared(frame?.read_only(), protection)
         }
         (ObjectPage::Memory(frame), Sharing::Shared) => Descriptor::object(frame?, protection),
     })
+}
+
+/// Returns whether private pages are copies even where a fill would do: the reviewers who proposed
+/// the policy knew of no content, only of a page.
+#[inline]
+const fn always_copies(policy: Policy) -> bool {
+    matches!(policy, Policy::InMapping | Policy::Object | Policy::Wrap)
 }
 
 /// Plans a private page, or returns `None` if its source has no frame yet.
@@ -274,11 +320,15 @@ fn plan<M: Machine>(
     seen: Descriptor,
 ) -> Option<Plan<M>> {
     let fill = match mapping.object.page(mapping.object_page(page)) {
-        ObjectPage::Reference(_, fill) => fill,
-        ObjectPage::Memory(frame) => Fill::Copy(frame?.address()),
-        ObjectPage::Fixed(frame) => Fill::Copy(frame.address()),
+        ObjectPage::Reference(frame, _) if always_copies(mapping.policy) => {
+            Some(Fill::Copy(frame.address()))
+        }
+        ObjectPage::Reference(_, fill) => Some(fill),
+        ObjectPage::Frameless(fill) => fill,
+        ObjectPage::Memory(frame) => Some(Fill::Copy(frame?.address())),
+        ObjectPage::Fixed(frame) => Some(Fill::Copy(frame.address())),
     };
-    let source = matches!(fill, Fill::Copy(_)).then(|| mapping.object.clone());
+    let source = matches!(fill, None | Some(Fill::Copy(_))).then(|| mapping.object.clone());
     let (generation, protection) = (state.generation, mapping.protection);
     Some(Plan { page, slot, seen, generation, protection, fill, source })
 }

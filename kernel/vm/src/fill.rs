@@ -9,8 +9,9 @@ use crate::addr::FrameAddress;
 use crate::counters::{Counter, Counters};
 use crate::frame::{OwnedFrame, UninitFrame};
 use crate::machine::Machine;
+use crate::stored::{PIECE, Stored};
 use crate::tag::Tag;
-use vellum_abi::{PAGE_SIZE, Protection, TAG_BYTES_PER_PAGE};
+use vellum_abi::{PAGE_SIZE, Protection, TAG_BYTES_PER_PAGE, TAG_GRANULE};
 
 /// The contents of a fresh page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,4 +87,32 @@ impl Fill {
             tags: if tagged { TAG_BYTES_PER_PAGE } else { 0 },
         }
     }
+}
+
+/// Initialises a frame for a page of this protection with content that has no frame, repeated.
+pub(crate) fn apply_stored<M: Machine>(
+    stored: &Stored<M>,
+    machine: &M,
+    frame: UninitFrame,
+    protection: Protection,
+) -> (OwnedFrame, Written) {
+    let (page, granule_bytes) = (PAGE_SIZE as usize, TAG_GRANULE as usize);
+    let tagged = protection.contains(Protection::TAGGED);
+    let period = stored.size().max(PIECE);
+    stored.pieces(|offset, bytes, tags| {
+        let mut chunk = [0; PIECE];
+        for (index, byte) in chunk.iter_mut().enumerate() {
+            *byte = bytes[index % bytes.len()];
+        }
+        for start in (offset..page).step_by(period) {
+            machine.write_bytes(frame.address(), start, &chunk);
+            // Every tag once, as every byte.
+            for granule in (0..PIECE / granule_bytes).filter(|_| tagged) {
+                let tag = tags.tag(granule % (bytes.len() / granule_bytes).max(1));
+                machine.write_tag(frame.address(), start + granule * granule_bytes, tag);
+            }
+        }
+    });
+    let tags = if tagged { TAG_BYTES_PER_PAGE } else { 0 };
+    (OwnedFrame::after_fill(frame), Written { filled: PAGE_SIZE, copied: 0, tags })
 }

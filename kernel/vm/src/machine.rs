@@ -14,6 +14,7 @@ use crate::frame::UninitFrame;
 use crate::page_table::{Descriptor, Slot};
 use crate::remains::Remains;
 use crate::tag::Tag;
+use crate::tag_pages::TagPages;
 use core::ops::{Deref, DerefMut};
 
 /// An address space identifier as TLB maintenance names it.
@@ -127,6 +128,9 @@ pub trait Machine: Pools + Clone + Send + Sync + 'static {
 
     /// Returns the counters that no address space has.
     fn system(&self) -> &SystemCounters;
+
+    /// Returns the reference pages that `map` with a tag hint shows.
+    fn tag_pages(&self) -> &TagPages<Self>;
 
     /// Takes the pages of a dropped memory object, to step them away ([`Remains::step`]) at once or
     /// when it can afford to.

@@ -1,9 +1,13 @@
 //! One mapping: a contiguous range of pages, the object behind it and what it allows.
 
+use crate::account::Account;
 use crate::addr::{Page, PageRange};
+use crate::counters::Counters;
+use crate::error::VmError;
 use crate::machine::Machine;
 use crate::object::MemoryObject;
 use crate::page_table::Sharing;
+use crate::tag_pages::TagUse;
 use core::ptr;
 use vellum_abi::{Policy, Protection, Switches};
 
@@ -12,7 +16,7 @@ use vellum_abi::{Policy, Protection, Switches};
 pub struct Mapping<M: Machine> {
     /// Where.
     pub range: PageRange,
-    /// What. Endless objects are mapped from offset zero.
+    /// What. Objects whose pages are all alike are mapped from offset zero.
     pub object: M::Shared<MemoryObject<M>>,
     /// The page of the object that the first page shows.
     pub offset: u64,
@@ -30,11 +34,13 @@ pub struct Mapping<M: Machine> {
     pub switches: Switches,
     /// log2 of the pages that one read fault maps.
     pub around: u8,
+    /// Keeps the kernel's reference page of a tag, if the mapping was made by a tag hint.
+    pub hint: Option<TagUse<M>>,
 }
 
 impl<M: Machine> Clone for Mapping<M> {
     fn clone(&self) -> Mapping<M> {
-        Mapping { object: self.object.clone(), ..*self }
+        Mapping { object: self.object.clone(), hint: self.hint.clone(), ..*self }
     }
 }
 
@@ -46,12 +52,32 @@ impl<M: Machine> Mapping<M> {
         self.offset + (page.number() - self.range.start().number())
     }
 
+    /// Returns the mapping as the clone of an address space has it: alike, but with a reference
+    /// page of its own if the policy is `InMapping`, which `account` pays for and whose bytes are
+    /// counted in `counters`. Mappings that were one before a split share their page until then,
+    /// and have one each in the clone. It fills a frame, so no lock is held.
+    ///
+    /// # Errors
+    /// `OutOfFrames`, `OutOfKernelMemory`, `LimitReached`.
+    pub fn duplicate_for_clone(
+        &self,
+        machine: &M,
+        account: &M::Shared<Account>,
+        counters: &Counters,
+    ) -> Result<Mapping<M>, VmError> {
+        let mut copy = self.clone();
+        if self.policy == Policy::InMapping {
+            copy.object = machine.share(self.object.duplicate(account, counters)?)?;
+        }
+        Ok(copy)
+    }
+
     /// Returns the part of the mapping from `page` on, which lies inside it.
     #[must_use]
     pub fn tail(&self, page: Page) -> Mapping<M> {
         let mut tail = self.clone();
         if let Some(range) = PageRange::between(page, self.range.end()) {
-            tail.offset = if self.object.pages().is_some() { self.object_page(page) } else { 0 };
+            tail.offset = if self.object.is_positional() { self.object_page(page) } else { 0 };
             tail.range = range;
         }
         tail
@@ -67,10 +93,8 @@ impl<M: Machine> Mapping<M> {
     /// Returns whether `next` could be the continuation of this mapping.
     #[must_use]
     pub fn continues_in(&self, next: &Mapping<M>) -> bool {
-        let follows = match self.object.pages() {
-            Some(_) => self.offset + self.range.pages() == next.offset,
-            None => true,
-        };
+        let follows =
+            !self.object.is_positional() || self.offset + self.range.pages() == next.offset;
         self.range.end() == next.range.start()
             && ptr::eq(&raw const *self.object, &raw const *next.object)
             && follows

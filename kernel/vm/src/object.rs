@@ -5,39 +5,41 @@
 //! frames stay its own until it is dropped.
 //!
 //! States: a *reference* object has its one frame from creation to the end, read-only for ever.
-//! A *memory* object commits pages on first use. A *fixed* object has frames that the allocator
+//! A *frameless* object has the content of one without the frame: every page is made privately.
+//! A *memory* object commits pages on first use; a *wrap* object is one whose pages repeat without
+//! end. A *fixed* object has frames that the allocator
 //! never had, such as the boot archive.
 
 use crate::account::Account;
 use crate::addr::FrameAddress;
+pub use crate::content::{Content, Extent};
+use crate::counters::{Counter, Counters};
 use crate::error::VmError;
-use crate::fill::{Fill, Written};
-use crate::frame::{self, ObjectFrame, SharedFrame, UninitFrame};
+use crate::fill::{Fill, Written, apply_stored};
+use crate::frame::{self, ObjectFrame, OwnedFrame, SharedFrame, UninitFrame};
 use crate::machine::Machine;
 use crate::page_store::PageStore;
 use crate::page_table;
 use crate::remains::Remains;
+use crate::stored::Stored;
 use crate::tag::Tag;
-use vellum_abi::{ObjectInfo, ObjectKind, PAGE_SIZE};
-
-/// What every page of a reference object reads as.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Content {
-    /// Anything, tags included: private pages are copies.
-    Bytes,
-    /// One byte throughout, under tag zero.
-    Pattern(u8),
-    /// Zeros under one tag.
-    Tagged(Tag),
-}
+use vellum_abi::{ObjectInfo, ObjectKind, PAGE_SIZE, Protection, TAG_BYTES_PER_PAGE};
 
 enum Contents<M: Machine> {
     Reference {
         frame: FrameAddress,
         content: Content,
     },
-    /// Always there but while the object is dropped.
-    Memory(Option<M::Owned<Remains<M>>>),
+    /// Stored content is there for `Content::Bytes` alone.
+    Frameless {
+        content: Content,
+        stored: Option<M::Owned<Stored<M>>>,
+    },
+    /// The pages are always there but while the object is dropped.
+    Memory {
+        pages: Option<M::Owned<Remains<M>>>,
+        extent: Extent,
+    },
     Fixed {
         first: FrameAddress,
         pages: u64,
@@ -56,6 +58,9 @@ pub struct MemoryObject<M: Machine> {
 pub enum ObjectPage {
     /// Every page is this reference page, and private pages are made so.
     Reference(SharedFrame, Fill),
+    /// There is no frame to share. Private pages are made so, or of the bytes that the object
+    /// keeps.
+    Frameless(Option<Fill>),
     /// A page of a memory object, and its frame if it has one.
     Memory(Option<ObjectFrame>),
     /// A page of a fixed object.
@@ -85,6 +90,51 @@ impl<M: Machine> MemoryObject<M> {
         Ok(MemoryObject { machine, account, contents })
     }
 
+    /// Makes a reference object without a frame. Stored content was charged to the account.
+    ///
+    /// # Errors
+    /// `LimitReached`; the charge of the content is taken back.
+    pub(crate) fn frameless(
+        machine: M,
+        account: M::Shared<Account>,
+        content: Content,
+        stored: Option<M::Owned<Stored<M>>>,
+    ) -> Result<MemoryObject<M>, VmError> {
+        if let Err(error) = account.charge_kernel(Self::BYTES) {
+            account.credit_kernel(stored.as_ref().map_or(0, |stored| stored.charged()));
+            return Err(error);
+        }
+        Ok(MemoryObject { machine, account, contents: Contents::Frameless { content, stored } })
+    }
+
+    /// Makes a reference object of the same content with a frame of its own, for one mapping.
+    ///
+    /// # Errors
+    /// `WrongPolicy` for other objects and those without a frame; `OutOfFrames`, `LimitReached`.
+    pub(crate) fn duplicate(
+        &self,
+        account: &M::Shared<Account>,
+        counters: &Counters,
+    ) -> Result<MemoryObject<M>, VmError> {
+        let Contents::Reference { frame: source, content } = &self.contents else {
+            return Err(VmError::WrongPolicy);
+        };
+        let machine = &self.machine;
+        let frame = frame::allocate(machine, account)?;
+        // Tags too: the copy may be mapped as Tagged memory now or later.
+        if machine.has_tags() {
+            machine.copy_page_with_tags(*source, &frame);
+        } else {
+            machine.copy_page(*source, &frame);
+        }
+        let object = Self::reference(machine.clone(), account.clone(), frame, *content)?;
+        counters.add(Counter::CreateBytes, PAGE_SIZE);
+        if machine.has_tags() {
+            counters.add(Counter::CreateTagBytes, TAG_BYTES_PER_PAGE);
+        }
+        Ok(object)
+    }
+
     /// Makes a memory object of `length` zero bytes.
     ///
     /// # Errors
@@ -95,13 +145,27 @@ impl<M: Machine> MemoryObject<M> {
         account: M::Shared<Account>,
         length: u64,
     ) -> Result<MemoryObject<M>, VmError> {
+        Self::memory_of(machine, account, length, Extent::Ends)
+    }
+
+    /// Makes a memory object of `length` zero bytes that ends or repeats.
+    ///
+    /// # Errors
+    /// As [`Self::memory`].
+    pub fn memory_of(
+        machine: M,
+        account: M::Shared<Account>,
+        length: u64,
+        extent: Extent,
+    ) -> Result<MemoryObject<M>, VmError> {
         if !length.is_multiple_of(PAGE_SIZE) {
             return Err(VmError::Misaligned);
         }
         account.charge_kernel(Self::BYTES)?;
         match Self::pages_of(&machine, &account, length / PAGE_SIZE) {
             Ok(pages) => {
-                Ok(MemoryObject { machine, account, contents: Contents::Memory(Some(pages)) })
+                let contents = Contents::Memory { pages: Some(pages), extent };
+                Ok(MemoryObject { machine, account, contents })
             }
             Err(error) => {
                 account.credit_kernel(Self::BYTES);
@@ -127,8 +191,10 @@ impl<M: Machine> MemoryObject<M> {
 
     fn store(&self) -> Option<&PageStore> {
         match &self.contents {
-            Contents::Memory(pages) => pages.as_ref().map(|pages| &pages.store),
-            Contents::Reference { .. } | Contents::Fixed { .. } => None,
+            Contents::Memory { pages, .. } => pages.as_ref().map(|pages| &pages.store),
+            Contents::Reference { .. } | Contents::Frameless { .. } | Contents::Fixed { .. } => {
+                None
+            }
         }
     }
 
@@ -146,18 +212,40 @@ impl<M: Machine> MemoryObject<M> {
         Ok(MemoryObject { machine, account, contents: Contents::Fixed { first, pages } })
     }
 
-    /// Returns the number of pages, or `None` for an endless reference object.
+    /// Returns the number of pages, or `None` for an endless object.
     pub fn pages(&self) -> Option<u64> {
         match &self.contents {
-            Contents::Reference { .. } => None,
-            Contents::Memory(_) => self.store().map(PageStore::pages),
+            Contents::Reference { .. }
+            | Contents::Frameless { .. }
+            | Contents::Memory { extent: Extent::Wraps, .. } => None,
+            Contents::Memory { extent: Extent::Ends, .. } => self.store().map(PageStore::pages),
             Contents::Fixed { pages, .. } => Some(*pages),
         }
     }
 
+    /// Returns whether the pages differ, so that the offset of a mapping means something.
+    pub fn is_positional(&self) -> bool {
+        !matches!(self.contents, Contents::Reference { .. } | Contents::Frameless { .. })
+    }
+
+    /// Returns whether the pages repeat without end.
+    pub fn wraps(&self) -> bool {
+        matches!(self.contents, Contents::Memory { extent: Extent::Wraps, .. })
+    }
+
+    /// Returns whether the object has frames that mappings can show.
+    pub fn has_frames(&self) -> bool {
+        !matches!(self.contents, Contents::Frameless { .. })
+    }
+
+    /// Returns whether every page shows one and the same frame.
+    pub fn has_reference_frame(&self) -> bool {
+        matches!(self.contents, Contents::Reference { .. })
+    }
+
     /// Returns whether a shared mapping may write the object.
     pub fn is_writable(&self) -> bool {
-        matches!(self.contents, Contents::Memory(_))
+        matches!(self.contents, Contents::Memory { .. })
     }
 
     /// Returns whether the tags of the object's frames are defined.
@@ -170,16 +258,15 @@ impl<M: Machine> MemoryObject<M> {
     pub fn page(&self, index: u64) -> ObjectPage {
         match &self.contents {
             Contents::Reference { frame, content } => {
-                let fill = match *content {
-                    Content::Bytes => Fill::Copy(*frame),
-                    Content::Pattern(byte) => Fill::Pattern(byte),
-                    Content::Tagged(tag) => Fill::Zero(tag),
-                };
+                let fill = content.fill().unwrap_or(Fill::Copy(*frame));
                 ObjectPage::Reference(SharedFrame::of_object(*frame), fill)
             }
-            Contents::Memory(pages) => {
+            Contents::Frameless { content, .. } => ObjectPage::Frameless(content.fill()),
+            Contents::Memory { pages, extent } => {
                 let store = pages.as_ref().map(|pages| &pages.store);
-                ObjectPage::Memory(store.and_then(|store| store.frame(&self.machine, index)))
+                let frame =
+                    store.and_then(|store| store.frame(&self.machine, extent.place(index, store)));
+                ObjectPage::Memory(frame)
             }
             Contents::Fixed { first, .. } => {
                 let address = first.to_physical() + index * PAGE_SIZE;
@@ -193,23 +280,42 @@ impl<M: Machine> MemoryObject<M> {
     /// # Errors
     /// `OutOfFrames`, `LimitReached`.
     pub fn commit(&self, index: u64) -> Result<Option<Written>, VmError> {
-        match self.store() {
-            Some(store) => store.commit(&self.machine, &self.account, index),
-            None => Ok(None),
+        match &self.contents {
+            Contents::Memory { pages: Some(pages), extent } => {
+                let index = extent.place(index, &pages.store);
+                pages.store.commit(&self.machine, &self.account, index)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Initialises a frame for a page of this protection: by `fill`, or of the bytes that an object
+    /// without a frame keeps.
+    #[inline]
+    pub(crate) fn make(
+        &self,
+        fill: Option<Fill>,
+        frame: UninitFrame,
+        protection: Protection,
+    ) -> (OwnedFrame, Written) {
+        match (fill, &self.contents) {
+            (Some(fill), _) => fill.apply(&self.machine, frame, protection),
+            (None, Contents::Frameless { stored: Some(stored), .. }) => {
+                apply_stored(stored, &self.machine, frame, protection)
+            }
+            // No other object keeps bytes; zeros leak nothing.
+            (None, _) => Fill::Zero(Tag::ZERO).apply(&self.machine, frame, protection),
         }
     }
 
     /// Returns kind and detail as `vellum_abi` numbers them.
     pub fn kind(&self) -> (ObjectKind, u64) {
         match &self.contents {
-            Contents::Reference { content: Content::Bytes, .. } => (ObjectKind::Bytes, 0),
-            Contents::Reference { content: Content::Pattern(byte), .. } => {
-                (ObjectKind::Pattern, u64::from(*byte))
+            Contents::Reference { content, .. } | Contents::Frameless { content, .. } => {
+                content.kind()
             }
-            Contents::Reference { content: Content::Tagged(tag), .. } => {
-                (ObjectKind::Tagged, u64::from(tag.value()))
-            }
-            Contents::Memory(_) => (ObjectKind::Memory, 0),
+            Contents::Memory { extent: Extent::Ends, .. } => (ObjectKind::Memory, 0),
+            Contents::Memory { extent: Extent::Wraps, .. } => (ObjectKind::Wrap, 0),
             Contents::Fixed { .. } => (ObjectKind::Fixed, 0),
         }
     }
@@ -219,10 +325,12 @@ impl<M: Machine> MemoryObject<M> {
         let (kind, detail) = self.kind();
         let frames = match &self.contents {
             Contents::Reference { .. } => 1,
-            Contents::Memory(_) => self.store().map_or(0, PageStore::committed),
+            Contents::Frameless { .. } => 0,
+            Contents::Memory { .. } => self.store().map_or(0, PageStore::committed),
             Contents::Fixed { pages, .. } => *pages,
         };
-        let length = self.pages().unwrap_or(0) * PAGE_SIZE;
+        let pages = self.pages().or(self.store().map(PageStore::pages));
+        let length = pages.unwrap_or(0) * PAGE_SIZE;
         ObjectInfo { kind: kind as u64, detail, length, references, frames }
     }
 }
@@ -235,7 +343,11 @@ impl<M: Machine> Drop for MemoryObject<M> {
                 frame::free(&self.machine, &self.account, page);
                 self.machine.system().refpage_gone();
             }
-            Contents::Memory(pages) => {
+            Contents::Frameless { stored, .. } => {
+                let charged = stored.as_ref().map_or(0, |stored| stored.charged());
+                self.account.credit_kernel(charged);
+            }
+            Contents::Memory { pages, .. } => {
                 if let Some(pages) = pages.take() {
                     self.machine.bury(pages);
                 }

@@ -9,7 +9,7 @@
 //! Source: "[PATCH v5] mm: introduce reference pages" and the reviews of Catalin Marinas.
 
 use crate::account::Account;
-use crate::addr::{FrameAddress, UserPointer};
+use crate::addr::{FrameAddress, Page, UserPointer};
 use crate::address_space::AddressSpace;
 use crate::counters::{Counter, Counters};
 use crate::error::{Refusal, VmError};
@@ -17,6 +17,7 @@ use crate::frame::{self, UninitFrame};
 use crate::machine::Machine;
 use crate::object::{Content, MemoryObject};
 use crate::ops::AccessRefusal;
+use crate::stored::{Stored, Take};
 use crate::tag::{GRANULES_PER_PAGE, Tag};
 use vellum_abi::{FaultAccess, PAGE_SIZE, Protection, TAG_BYTES_PER_PAGE, TAG_GRANULE};
 
@@ -35,14 +36,8 @@ pub fn from_user<M: Machine>(
     content: UserPointer,
     size: u64,
 ) -> Result<MemoryObject<M>, Refusal> {
-    if !size.is_power_of_two() || size > PAGE_SIZE {
-        return Err(VmError::InvalidSize.into());
-    }
-    if !content.untagged().is_multiple_of(size) {
-        return Err(VmError::Misaligned.into());
-    }
+    let page = page_of(content, size)?;
     let machine = &space.machine;
-    let page = content.page().ok_or(VmError::BadAddress)?;
     let frame = frame::allocate(machine, &space.account)?;
     let snapshot = space.with_frame(page, FaultAccess::Read, |source, protection| {
         replicate(machine, source, content.page_offset(), size as usize, &frame);
@@ -52,13 +47,66 @@ pub fn from_user<M: Machine>(
     });
     if let Err(refusal) = snapshot {
         frame::free(machine, &space.account, frame);
-        return Err(match refusal {
-            AccessRefusal::Changing => Refusal::Changing,
-            AccessRefusal::Fault(kind) => VmError::of_access(kind).into(),
-        });
+        return Err(unreadable(refusal));
     }
     let content = classify(machine, frame.address());
     Ok(reference(machine, &space.account, frame, content, &space.counters)?)
+}
+
+/// Makes a reference object as [`from_user`] does, but without a frame: it keeps the `size` bytes and
+/// their tags in kernel memory, or nothing at all if they make a page of one byte or of zeros under
+/// one tag. Only policies that share no frame can map it.
+///
+/// # Errors
+/// As [`from_user`], with `OutOfKernelMemory` for `OutOfFrames`.
+pub fn frameless_from_user<M: Machine>(
+    space: &AddressSpace<M>,
+    content: UserPointer,
+    size: u64,
+) -> Result<MemoryObject<M>, Refusal> {
+    let page = page_of(content, size)?;
+    let (machine, account) = (&space.machine, &space.account);
+    let mut stored = Stored::new(machine, account, size as usize)?;
+    let snapshot = space.with_frame(page, FaultAccess::Read, |source, protection| {
+        let tags = if protection.contains(Protection::TAGGED) { Take::Tags } else { Take::Bytes };
+        stored.take(machine, source, content.page_offset(), tags);
+    });
+    if let Err(refusal) = snapshot {
+        account.credit_kernel(stored.charged());
+        return Err(unreadable(refusal));
+    }
+    let content = stored.classify();
+    let kept = if content == Content::Bytes {
+        Some(stored)
+    } else {
+        account.credit_kernel(stored.charged());
+        None
+    };
+    let object = MemoryObject::frameless(machine.clone(), account.clone(), content, kept)?;
+    space.counters.add(Counter::CreateBytes, size);
+    if machine.has_tags() {
+        space.counters.add(Counter::CreateTagBytes, size / TAG_GRANULE / 2);
+    }
+    Ok(object)
+}
+
+/// Checks size and place of content. Returns the one page that it lies in.
+fn page_of(content: UserPointer, size: u64) -> Result<Page, VmError> {
+    if !size.is_power_of_two() || size > PAGE_SIZE {
+        return Err(VmError::InvalidSize);
+    }
+    if !content.untagged().is_multiple_of(size) {
+        return Err(VmError::Misaligned);
+    }
+    content.page().ok_or(VmError::BadAddress)
+}
+
+/// Returns why content could not be read.
+fn unreadable(refusal: AccessRefusal) -> Refusal {
+    match refusal {
+        AccessRefusal::Changing => Refusal::Changing,
+        AccessRefusal::Fault(kind) => VmError::of_access(kind).into(),
+    }
 }
 
 /// Makes a reference object of one byte.

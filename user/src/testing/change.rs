@@ -27,7 +27,7 @@ change! {
     total_frames free_frames refpages_live processes_live pool_bytes private_frames pt_frames
     mappings handles faults_read_map faults_write_fresh faults_write_cow faults_write_upgrade
     faults_object faults_spurious faults_tag faults_denied faults_table faults_block pages_around
-    speculative_frames blocks block_splits block_promotions leaves_moved tables_moved bytes_filled
+    pages_populated     speculative_frames blocks block_splits block_promotions leaves_moved tables_moved bytes_filled
     bytes_copied tag_bytes_written tlbi_count create_bytes_written create_tag_bytes_written account_frames
     account_kernel_bytes
 }

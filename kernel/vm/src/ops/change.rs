@@ -3,9 +3,11 @@
 //! Owns: the cursor. A change goes on from its cursor, never from the arguments it was decoded
 //! from. Refuses to know: who drives it; the kernel keeps it with the thread that began it.
 
+use super::populate::{Goal, Touch};
 use super::{leaves, split};
 use crate::addr::{Page, PageRange};
 use crate::address_space::{AddressSpace, State};
+use crate::error::VmError;
 use crate::machine::Machine;
 use crate::mappings::OwnedNode;
 use vellum_abi::Protection;
@@ -25,6 +27,7 @@ enum Work {
     Unmap,
     Protect(Protection),
     Decommit,
+    Populate(Touch),
 }
 
 /// An operation under way. It must be run until it is done.
@@ -35,6 +38,8 @@ pub struct Change<M: Machine> {
     work: Work,
     /// What `map` with REPLACE puts into the emptied range.
     insert: Option<OwnedNode<M>>,
+    /// Why the change could not do what it was begun for.
+    failure: Option<VmError>,
 }
 
 impl<M: Machine> Change<M> {
@@ -44,7 +49,7 @@ impl<M: Machine> Change<M> {
     }
 
     fn new(range: PageRange, work: Work, insert: Option<OwnedNode<M>>) -> Change<M> {
-        Change { range, cursor: range.start(), work, insert }
+        Change { range, cursor: range.start(), work, insert, failure: None }
     }
 
     /// Marks a range for removal, and for a mapping that takes its place.
@@ -73,6 +78,19 @@ impl<M: Machine> Change<M> {
         Change::new(range, Work::Decommit, None)
     }
 
+    /// Marks a range whose pages are to be made present.
+    pub(super) fn populate(state: &mut State<M>, range: PageRange, touch: Touch) -> Change<M> {
+        state.changing = Some(range);
+        Change::new(range, Work::Populate(touch), None)
+    }
+
+    /// Returns why a change that is done could not do what it was begun for: a frame was missing
+    /// half way. Every other change says what it needs when it begins.
+    #[must_use]
+    pub fn failure(&self) -> Option<VmError> {
+        self.failure
+    }
+
     /// Steps until the change is done or something waits.
     pub fn run(&mut self, space: &AddressSpace<M>) -> Progress {
         while !self.step(space) {
@@ -85,6 +103,9 @@ impl<M: Machine> Change<M> {
 
     /// Does a bounded piece: at most the leaves of one table. Returns whether the change is done.
     pub fn step(&mut self, space: &AddressSpace<M>) -> bool {
+        if let Work::Populate(touch) = self.work {
+            self.touch(space, touch);
+        }
         // A removed mapping may be its object's last: it is dropped behind the lock.
         let mut removed = None;
         let done = space.exclusive(|state| {
@@ -99,6 +120,20 @@ impl<M: Machine> Change<M> {
             space.recycle(node);
         }
         done
+    }
+
+    /// Makes the next pages present, as a fault would and so without the lock that a change has.
+    fn touch(&mut self, space: &AddressSpace<M>, touch: Touch) {
+        match touch.some(space, self.cursor, self.range.end()) {
+            Ok(next) => self.cursor = next,
+            Err(error) => {
+                self.failure = Some(error);
+                match touch.goal {
+                    Goal::Advice => self.cursor = self.range.end(),
+                    Goal::Mapping => (self.work, self.cursor) = (Work::Unmap, self.range.start()),
+                }
+            }
+        }
     }
 
     /// Works on the first mapping at or above the cursor.
@@ -133,6 +168,8 @@ impl<M: Machine> Change<M> {
                 }
             }
             Work::Decommit => self.cursor = leaves::clear_private(space, &part),
+            // Pages are touched without the lock, by `touch`.
+            Work::Populate(_) => {}
         }
     }
 

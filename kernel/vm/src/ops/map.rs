@@ -1,6 +1,8 @@
 //! `map`: puts an object somewhere.
 
 use super::change::Change;
+use super::policy::suits;
+use super::populate::Touch;
 use super::split::{Splits, merge_at};
 use crate::addr::{Page, PageRange};
 use crate::address_space::{AddressSpace, State};
@@ -9,6 +11,8 @@ use crate::machine::Machine;
 use crate::mapping::Mapping;
 use crate::object::MemoryObject;
 use crate::page_table::Sharing;
+use crate::tag::Tag;
+use crate::tag_pages::TagUse;
 use vellum_abi::{MapFlags, MapOptions, PAGE_SIZE, Policy, Protection, Switches};
 
 /// Where mappings go that have no wish: far from where programs are linked.
@@ -35,7 +39,7 @@ impl<M: Machine> MapRequest<M> {
     fn check(&self, machine: &M) -> Result<(), VmError> {
         let protection = self.options.protection;
         check_protection(machine, protection)?;
-        if !self.is_served() {
+        if !self.is_served() || !suits(&self.options, self.sharing(), &self.object) {
             return Err(VmError::WrongPolicy);
         }
         let pages = self.length / PAGE_SIZE;
@@ -67,12 +71,8 @@ impl<M: Machine> MapRequest<M> {
 
     /// Returns whether everything that the options ask for exists.
     fn is_served(&self) -> bool {
-        let MapOptions { flags, policy, switches, around, .. } = self.options;
-        let asked = MapFlags::GUARD | MapFlags::REFPAGE | MapFlags::TAG_HINT;
-        policy == Policy::ReferencePage
-            && switches == Switches::NONE
-            && around == 0
-            && flags.intersection(asked) == MapFlags::NONE
+        let MapOptions { flags, switches, around, .. } = self.options;
+        switches == Switches::NONE && around == 0 && !flags.contains(MapFlags::GUARD)
     }
 
     fn sharing(&self) -> Sharing {
@@ -96,12 +96,13 @@ impl<M: Machine> MapRequest<M> {
         gap.ok_or(VmError::OutOfAddresses)
     }
 
-    fn mapping(&self, range: PageRange) -> Mapping<M> {
-        let finite = self.object.pages().is_some();
+    fn mapping(&self, range: PageRange, shown: &Shown<M>) -> Mapping<M> {
+        let positional = shown.object.is_positional();
         Mapping {
             range,
-            object: self.object.clone(),
-            offset: if finite { self.offset / PAGE_SIZE } else { 0 },
+            object: shown.object.clone(),
+            hint: shown.hint.clone(),
+            offset: if positional { self.offset / PAGE_SIZE } else { 0 },
             protection: self.options.protection,
             maximum: self.maximum,
             sharing: self.sharing(),
@@ -110,6 +111,33 @@ impl<M: Machine> MapRequest<M> {
             switches: self.options.switches,
             around: self.options.around,
         }
+    }
+}
+
+/// What a mapping shows: the object that was asked for, or one that `map` finds or makes. What is
+/// made goes again with this, if no mapping has it by then.
+struct Shown<M: Machine> {
+    object: M::Shared<MemoryObject<M>>,
+    hint: Option<TagUse<M>>,
+}
+
+impl<M: Machine> Shown<M> {
+    /// Finds or makes it, outside every lock.
+    fn of(space: &AddressSpace<M>, request: &MapRequest<M>) -> Result<Shown<M>, VmError> {
+        let MapOptions { flags, policy, tag, .. } = request.options;
+        let (machine, counters) = (&space.machine, &space.counters);
+        let mut shown = Shown { object: request.object.clone(), hint: None };
+        // Tag zero on zeros is anonymous memory, which is there already.
+        if flags.contains(MapFlags::TAG_HINT) && tag != 0 {
+            let tag = Tag::new(u64::from(tag)).ok_or(VmError::TagsUnsupported)?;
+            let (hint, object) = TagUse::new(machine, tag, counters)?;
+            shown = Shown { object, hint: Some(hint) };
+        }
+        if policy == Policy::InMapping {
+            let own = shown.object.duplicate(&space.account, counters)?;
+            shown = Shown { object: machine.share(own)?, hint: None };
+        }
+        Ok(shown)
     }
 }
 
@@ -128,22 +156,34 @@ pub(super) fn check_protection<M: Machine>(
 }
 
 impl<M: Machine> AddressSpace<M> {
-    /// Maps an object. Returns the address, and the change to run first if a range is replaced.
+    /// Maps an object. Returns the address, and the change to run first if a range is replaced or
+    /// the policy is to populate it. A change that fails ([`Change::failure`]) has taken the mapping
+    /// away again.
+    ///
+    /// With `TAG_HINT` the request's object is the zero object, and what is mapped the kernel's
+    /// reference page of the tag.
     ///
     /// # Errors
-    /// `WriteAndExecute`, `TagsUnsupported`, `Misaligned`, `InvalidSize`, `OutOfRange`,
+    /// `WrongPolicy`, `OutOfFrames`, `WriteAndExecute`, `TagsUnsupported`, `Misaligned`, `InvalidSize`, `OutOfRange`,
     /// `BeyondEnd`, `SharedWritable`, `MissingRight`, `Overlap`, `OutOfAddresses`, `Sealed`,
     /// `OutOfKernelMemory`, `LimitReached`.
     pub fn map(&self, request: &MapRequest<M>) -> Result<(u64, Option<Change<M>>), Refusal> {
         request.check(&self.machine)?;
+        let shown = Shown::of(self, request)?;
         self.exclusive(|state| {
             state.at_rest()?;
             let range = request.place(state)?;
             let address = range.start().address();
             if !state.mappings.is_free(&range) {
-                return Ok((address, Some(self.replace(state, request, range)?)));
+                return Ok((address, Some(self.replace(state, request, range, &shown)?)));
             }
-            state.mappings.insert(self.node(request.mapping(range))?);
+            state.mappings.insert(self.node(request.mapping(range, &shown))?);
+            if request.options.policy == Policy::Eager
+                && let Some(touch) = Touch::eager(request.options.protection)
+            {
+                // Not merged before it is populated: it may have to go again.
+                return Ok((address, Some(Change::populate(state, range, touch))));
+            }
             merge_at(self, state, range.end());
             merge_at(self, state, range.start());
             Ok((address, None))
@@ -155,12 +195,13 @@ impl<M: Machine> AddressSpace<M> {
         state: &mut State<M>,
         request: &MapRequest<M>,
         range: PageRange,
+        shown: &Shown<M>,
     ) -> Result<Change<M>, VmError> {
         if state.mappings.in_range(&range).any(|mapping| mapping.sealed) {
             return Err(VmError::Sealed);
         }
         let splits = Splits::prepare(self, state, &range)?;
-        match self.node(request.mapping(range)) {
+        match self.node(request.mapping(range, shown)) {
             Ok(node) => {
                 splits.apply(state);
                 Ok(Change::unmap(state, range, Some(node)))

@@ -11,6 +11,8 @@ mod change;
 mod clone;
 mod leaves;
 mod map;
+mod policy;
+mod populate;
 mod protect;
 mod query;
 mod split;

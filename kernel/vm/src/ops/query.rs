@@ -1,8 +1,9 @@
 //! `query`: tells what is mapped.
 
-use crate::addr::Page;
+use crate::addr::{Page, PageRange};
 use crate::address_space::AddressSpace;
 use crate::decide::Leaf;
+use crate::error::VmError;
 use crate::machine::Machine;
 use crate::page_table::{self, Ownership, Sharing, Walk};
 use vellum_abi::{MapFlags, MappingInfo, PAGE_SIZE, PageState, Protection};
@@ -30,6 +31,22 @@ impl<M: Machine> AddressSpace<M> {
             detail,
             page: self.page_state(page.max(mapping.range.start())) as u64,
         })
+    }
+
+    /// Writes the state of each page of a wholly mapped range, as a [`PageState`] number. `states`
+    /// has a byte for each page.
+    ///
+    /// # Errors
+    /// `NotMapped`.
+    pub fn query_pages(&self, range: &PageRange, states: &mut [u8]) -> Result<(), VmError> {
+        let state = self.shared();
+        if !state.mappings.covers(range) {
+            return Err(VmError::NotMapped);
+        }
+        for (number, byte) in (0..range.pages()).zip(states) {
+            *byte = self.page_state(range.start().add(number)) as u8;
+        }
+        Ok(())
     }
 
     fn page_state(&self, page: Page) -> PageState {

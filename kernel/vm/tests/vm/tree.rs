@@ -48,6 +48,7 @@ impl Tree {
             policy: Policy::ReferencePage,
             switches: Switches::NONE,
             around: 0,
+            hint: None,
         };
         self.mappings.insert(Node::allocate(&self.model, mapping).expect("a pool"));
     }

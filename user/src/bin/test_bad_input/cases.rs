@@ -9,7 +9,7 @@ use Answer::{Allowed, Partly, Refused};
 use Error::{
     BadAddress, BeyondEnd, InvalidFlags, InvalidRegisters, InvalidSize, InvalidState, Misaligned,
     MissingRight, NotMapped, OutOfAddresses, OutOfRange, Overlap, Sealed, SharedWritable,
-    TagsUnsupported, WouldDeadlock,
+    TagsUnsupported, WouldDeadlock, WrongPolicy,
 };
 use Undo::{Close, Nothing, Unmap};
 use Value::{
@@ -17,7 +17,7 @@ use Value::{
     Number, Own, Pattern, Stack, TaggedPointer, Text, Thread,
 };
 use vellum_user::abi::{
-    Call, Error, MapFlags, PAGE_SIZE, Protection, Rights, USER_END, USER_START,
+    Call, Error, MapFlags, PAGE_SIZE, Policy, Protection, Rights, USER_END, USER_START,
 };
 use vellum_user::loader::layout::{GUARD_BYTES, STACK_BYTES, START_BLOCK};
 
@@ -74,6 +74,7 @@ const BYTES: Value = Number(8);
 const ACROSS: Value = Number(EDGE + PAGE_SIZE - 4);
 const LAST_PAGE: u64 = PAGE_SIZE.wrapping_neg();
 const READ: u64 = Protection::READ.bits();
+const IN_MAPPING: u64 = (Policy::InMapping as u64) << 32;
 const SHARED: u64 = MapFlags::SHARED.bits();
 const REPLACE: Value = Number(FIXED | MapFlags::REPLACE.bits());
 const READ_WRITE: u64 = READ | Protection::WRITE.bits();
@@ -133,6 +134,26 @@ pub(crate) const CASES: &[Case] = cases! {
     Map "a tagged archive"
         [Own, Archive, NONE, PAGE, Number(TAGGED), NONE] => Refused(TagsUnsupported);
     Map "into a dead process" [Dead, Anonymous, FREE, PAGE, PLAIN, NONE] => Refused(InvalidState);
+    // map: what only anonymous memory can be asked for.
+    Map "a tag hint for an object"
+        [Own, Pattern, FREE, PAGE, Number(FIXED | MapFlags::TAG_HINT.bits() | 5 << 52), NONE]
+        => Refused(InvalidFlags);
+    Map "a snapshot instead of an object"
+        [Own, Pattern, FREE, PAGE, Number(FIXED | MapFlags::REFPAGE.bits()), BUFFER]
+        => Refused(InvalidFlags);
+    Map "a snapshot of nothing"
+        [Own, Anonymous, FREE, PAGE, Number(FIXED | MapFlags::REFPAGE.bits()), FREE]
+        => Refused(BadAddress);
+    Map "a snapshot of half a page"
+        [Own, Anonymous, FREE, PAGE, Number(FIXED | MapFlags::REFPAGE.bits()), Number(WRITABLE + 2048)]
+        => Refused(Misaligned);
+    Map "a snapshot over what is mapped"
+        [Own, Anonymous, BUFFER, PAGE, Number(FIXED | MapFlags::REFPAGE.bits()), BUFFER]
+        => Refused(Overlap);
+    Map "a page of its own for an object that has several"
+        [Own, Memory, NONE, PAGE, Number(READ | IN_MAPPING), NONE] => Refused(WrongPolicy);
+    Map "a page of its own over what is mapped"
+        [Own, Pattern, BUFFER, PAGE, Number(FIXED | IN_MAPPING), NONE] => Refused(Overlap);
     // map: the object's end.
     Map "from the end on"
         [Own, Memory, NONE, PAGE, Number(READ), Number(OBJECT_BYTES)] => Refused(BeyondEnd);
@@ -171,6 +192,18 @@ pub(crate) const CASES: &[Case] = cases! {
     Advise "half mapped" [Own, Number(EDGE), Number(2 * PAGE_SIZE), NONE] => Refused(NotMapped);
     Advise "guard and stack" [Own, Guard, GUARD_AND_STACK, NONE] => Refused(Sealed);
     Advise "what was never written" [Own, Number(REFERENCE), PAGE, NONE] => Allowed(Nothing);
+    Advise "to load what is not mapped"
+        [Own, Number(EDGE), Number(2 * PAGE_SIZE), Number(1)] => Refused(NotMapped);
+    Advise "to store to what can only be read"
+        [Own, Number(READ_ONLY), PAGE, Number(2)] => Refused(MissingRight);
+    Advise "to load what is there" [Own, BUFFER, PAGE, Number(1)] => Allowed(Nothing);
+    QueryPages "half mapped"
+        [Own, Number(EDGE), BUFFER, Number(2 * PAGE_SIZE)] => Refused(NotMapped);
+    QueryPages "more pages than at once"
+        [Own, Number(HOLE), BUFFER, Number(513 * PAGE_SIZE)] => Refused(InvalidSize);
+    QueryPages "to half nowhere" [Own, BUFFER, Number(EDGE + PAGE_SIZE - 1), Number(2 * PAGE_SIZE)]
+        => Refused(BadAddress);
+    QueryPages "two pages" [Own, BUFFER, BUFFER, Number(2 * PAGE_SIZE)] => Allowed(Undo::Value(2));
     // query and records.
     Query "an address inside a page" [Own, Number(WRITABLE + 5), BUFFER] => Allowed(Nothing);
     Query "a dead process" [Dead, BUFFER, BUFFER] => Refused(NotMapped);
@@ -217,6 +250,7 @@ pub(crate) const CASES: &[Case] = cases! {
     RefpageCreate "stack as content" [Stack, PAGE, NONE] => Allowed(Close);
     RefpageCreatePattern "the largest byte" [Number(255), NONE] => Allowed(Close);
     MemoryCreate "unknown flags and no length" [NONE, Number(2)] => Refused(InvalidFlags);
+    MemoryCreate "an object that repeats" [PAGE, Number(1)] => Allowed(Close);
     // handles.
     HandleCopy "a process for one that never started"
         [Child, Child, Number(Rights::INSPECT.bits())] => Refused(InvalidState);

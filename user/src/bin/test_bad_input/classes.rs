@@ -7,7 +7,7 @@ use Value::{
     MemoryNotInspected, MemoryNotMapped, MemoryNotRead, MemoryNotTransferred, Mismatched, Number,
     Own, Stack, Stale, TaggedPointer, Text, Thread, ThreadNotInspected, ThreadNotManaged, Wide,
 };
-use vellum_user::abi::{Error, MapFlags, PAGE_SIZE, Protection, USER_END, USER_START};
+use vellum_user::abi::{Error, MapFlags, PAGE_SIZE, Policy, Protection, USER_END, USER_START};
 
 /// A bad value.
 pub(crate) struct Bad {
@@ -135,6 +135,7 @@ const NOT_OPEN: &[Bad] = &[
     bad("the caller's text", Text, Error::Sealed),
     bad("the guard", Guard, Error::Sealed),
 ];
+const NOT_MAPPED: &[Bad] = &[bad("unmapped", Number(HOLE), Error::NotMapped)];
 const RANGE_LENGTHS: &[Bad] = &[
     bad("zero", Number(0), Error::InvalidSize),
     bad("unaligned", Number(PAGE_SIZE + 1), Error::Misaligned),
@@ -144,6 +145,11 @@ const RANGE_LENGTHS: &[Bad] = &[
     bad("half of everything", Number(1 << 63), Error::OutOfRange),
     bad("past 2^64", Number(LAST_PAGE), Error::OutOfRange),
 ];
+/// Returns the options of a mapping that is read, under a policy.
+const fn under(policy: Policy, flags: MapFlags) -> Value {
+    Number(Protection::READ.bits() | flags.bits() | (policy as u64) << 32)
+}
+
 const OPTIONS: &[Bad] = &[
     bad("unknown protection", Number(MapFlags::FIXED.bits() | 1 << 4), Error::InvalidProtection),
     bad("every protection bit", Number(0xffff), Error::InvalidProtection),
@@ -151,6 +157,23 @@ const OPTIONS: &[Bad] = &[
     bad("the highest flag", Number(1 << 31), Error::InvalidFlags),
     bad("an unknown policy", Number(0xff << 32), Error::InvalidFlags),
     bad("an unknown switch", Number(1 << 46), Error::InvalidFlags),
+    bad("fault-around wider than a table", Number(10 << 48), Error::InvalidFlags),
+    bad("a tag without a hint", Number(5 << 52), Error::InvalidFlags),
+    bad(
+        "a policy for objects that repeat",
+        under(Policy::Wrap, MapFlags::FIXED),
+        Error::WrongPolicy,
+    ),
+    bad(
+        "a policy for private pages, shared",
+        under(Policy::PatternOnAnyFault, MapFlags::FIXED.union(MapFlags::SHARED)),
+        Error::WrongPolicy,
+    ),
+    bad(
+        "an eager replacement",
+        under(Policy::Eager, MapFlags::FIXED.union(MapFlags::REPLACE)),
+        Error::WrongPolicy,
+    ),
     bad("replace without fixed", Number(MapFlags::REPLACE.bits()), Error::InvalidFlags),
     bad(
         "write and execute",
@@ -177,6 +200,11 @@ const ADVICE: &[Bad] = &[
 ];
 const FLAGS: &[Bad] = &[
     bad("an unknown bit", Number(1), Error::InvalidFlags),
+    bad("the highest bit", Number(1 << 63), Error::InvalidFlags),
+    bad("all bits", Number(u64::MAX), Error::InvalidFlags),
+];
+const MEMORY_FLAGS: &[Bad] = &[
+    bad("an unknown bit", Number(1 << 1), Error::InvalidFlags),
     bad("the highest bit", Number(1 << 63), Error::InvalidFlags),
     bad("all bits", Number(u64::MAX), Error::InvalidFlags),
 ];
@@ -268,7 +296,9 @@ pub(crate) const fn tables(kind: Kind) -> &'static [&'static [Bad]] {
         Kind::ObjectOffset => &[OFFSETS],
         Kind::Protection => &[PROTECTIONS],
         Kind::Advice => &[ADVICE],
+        Kind::QueriedRange => &[RANGES, NOT_MAPPED],
         Kind::Flags => &[FLAGS],
+        Kind::MemoryFlags => &[MEMORY_FLAGS],
         Kind::CopyRights => &[RIGHTS],
         Kind::Content => &[POINTERS, NOT_CONTENT],
         Kind::Size => &[SIZES],

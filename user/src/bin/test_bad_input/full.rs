@@ -28,9 +28,10 @@ pub(crate) fn check_full_table() -> Result<(), Error> {
     check!("the table is full", refusal, Some(Error::OutOfHandles));
     let own = Handle::SELF.to_word();
     let object_word = object.handle().to_word();
-    let calls: [(Call, [u64; 3]); 7] = [
+    let calls: [(Call, [u64; 3]); 8] = [
         (Call::HandleCopy, [own, object_word, 0]),
         (Call::RefpageCreate, [content.address() as u64, 16, 0]),
+        (Call::RefpageCreateFrameless, [content.address() as u64, 16, 0]),
         (Call::RefpageCreatePattern, [2, 0, 0]),
         (Call::RefpageCreateTag, [0, 0, 0]),
         (Call::MemoryCreate, [PAGE_SIZE, 0, 0]),

@@ -3,10 +3,7 @@
 use crate::scene::{HOLE, OBJECT_BYTES, RECORDS, TAGGED, Value, WRITABLE};
 use Kind::{
     Advice, AdvisedRange, AnyByte, AnyWord, BytesIn, BytesOut, ClonedProcess, Content, CopyRights,
-    Flags, InspectedMemory, InspectedProcess, InspectedThread, InspectedThreadOrOwn, Length,
-    ManagedProcess, ManagedThread, ManagedThreadOrOwn, MapOptions, MappedObject, NewLength,
-    NewRange, ObjectOffset, OpenHandle, Place, Protection, RangeLength, RecordIn, RecordOut, Size,
-    Tag, TagMode, TagSet, TheirBytesIn, TheirBytesOut, TheirTags, TransferredHandle,
+    Flags, InspectedMemory, InspectedProcess, InspectedThread, InspectedThreadOrOwn, Length, ManagedProcess, ManagedThread, ManagedThreadOrOwn, MapOptions, MappedObject, MemoryFlags, NewLength, NewRange, ObjectOffset, OpenHandle, Place, Protection, QueriedRange, RangeLength, RecordIn, RecordOut, Size, Tag, TagMode, TagSet, TheirBytesIn, TheirBytesOut, TheirTags, TransferredHandle,
 };
 use Value::{Anonymous, Child, Dead, Memory, Number, Own, Thread};
 use vellum_user::abi::{Call, MapFlags, PAGE_SIZE, Protection as Bits, Rights};
@@ -64,6 +61,8 @@ pub(crate) enum Kind {
     NewRange,
     /// The start of a range that must be mapped.
     AdvisedRange,
+    /// The start of a range that is looked at.
+    QueriedRange,
     /// The length of a range.
     RangeLength,
     /// The options word of `map`.
@@ -76,6 +75,8 @@ pub(crate) enum Kind {
     Advice,
     /// A flag word without defined flags.
     Flags,
+    /// The flag word of `memory_create`.
+    MemoryFlags,
     /// Rights that the handle has.
     CopyRights,
     /// The address of a reference page's content.
@@ -127,12 +128,14 @@ pub(crate) const fn parameters(call: Call) -> &'static [Parameter] {
             const { &[of(ManagedProcess, Own), of(TransferredHandle, Memory), of(CopyRights, READ)] }
         }
         Call::ObjectQuery => const { &[of(InspectedMemory, Memory), of(RecordOut, BUFFER)] },
-        Call::RefpageCreate => {
+        Call::RefpageCreate | Call::RefpageCreateFrameless => {
             const { &[of(Content, BUFFER), of(Size, Number(16)), of(Flags, NONE)] }
         }
         Call::RefpageCreatePattern => const { &[of(AnyByte, NONE), of(Flags, NONE)] },
         Call::RefpageCreateTag => const { &[of(Tag, NONE), of(Flags, NONE)] },
-        Call::MemoryCreate => const { &[of(NewLength, Number(OBJECT_BYTES)), of(Flags, NONE)] },
+        Call::MemoryCreate => {
+            const { &[of(NewLength, Number(OBJECT_BYTES)), of(MemoryFlags, NONE)] }
+        }
         Call::Map => {
             const {
                 &[
@@ -223,6 +226,13 @@ pub(crate) const fn parameters(call: Call) -> &'static [Parameter] {
                     of(TheirTags, MEMORY_WITH_TAGS),
                     of(BytesIn, ZEROS),
                     of(Length, BYTES),
+        Call::QueryPages => {
+            const {
+                &[
+                    of(InspectedProcess, Own),
+                    of(QueriedRange, BUFFER),
+                    of(BytesOut, SECOND),
+                    of(RangeLength, PAGE),
                 ]
             }
         }
