@@ -64,6 +64,8 @@ mod panic;
 #[cfg(target_os = "none")]
 pub mod raw;
 #[cfg(target_os = "none")]
+pub mod sweep;
+#[cfg(target_os = "none")]
 pub mod system;
 #[cfg(target_os = "none")]
 pub mod tags;

@@ -39,6 +39,7 @@ const BENCHMARKS: &[Benchmark] = &[
     Benchmark { name: "thread", program: "thread", arguments: &[] },
     Benchmark { name: "paths", program: "paths", arguments: &[] },
     Benchmark { name: "paths", program: "forks", arguments: &[] },
+    Benchmark { name: "sweep", program: "sweep", arguments: &[] },
 ];
 
 /// Prints the figures of these names, or all, and writes them into a directory.

@@ -5,13 +5,14 @@
 use vellum_user::abi::{
     Call, Error, ExitReport, Handle, MappingInfo, ObjectInfo, Registers, Stat, SystemInfo,
 };
+use vellum_user::loader::layout::STACK_START;
 use vellum_user::mapping::{MapRequest, PAGE};
 use vellum_user::{Arguments, Mapping, MemoryObject, Process, Thread, check, raw, system, testing};
 
 vellum_user::test!(main);
 
 const PATTERN: u8 = 0xaa;
-/// Bytes that `memory_read` writes here.
+/// Bytes that `memory_read` and `query_pages` write here.
 const BYTES: usize = 200;
 /// Where in a page the record begins: some of it lies in the next page.
 const ACROSS: usize = PAGE - 16;
@@ -82,6 +83,10 @@ impl Targets {
                 let text = main as fn(&Arguments) -> Result<(), Error> as usize as u64;
                 Some(([own, text, 0, BYTES as u64, 0, 0], 2, BYTES))
             }
+            Call::QueryPages => {
+                let length = (BYTES * PAGE) as u64;
+                Some(([own, STACK_START, 0, length, 0, 0], 2, BYTES))
+            }
             Call::MemoryWrite => {
                 let text = main as fn(&Arguments) -> Result<(), Error> as usize as u64;
                 Some(([own, 0, text, BYTES as u64, 0, 0], 1, BYTES))
@@ -98,6 +103,7 @@ impl Targets {
             | Call::HandleClose
             | Call::HandleCopy
             | Call::RefpageCreate
+            | Call::RefpageCreateFrameless
             | Call::RefpageCreatePattern
             | Call::RefpageCreateTag
             | Call::MemoryCreate

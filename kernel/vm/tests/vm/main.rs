@@ -14,6 +14,7 @@ mod explore;
 mod explored;
 mod harness;
 mod perform;
+mod policies;
 mod races;
 mod races_of_contents;
 mod random;

@@ -4,11 +4,12 @@ use crate::explored::{BUSY, Explored, Race, change, cpu, explore, finish, on_cpu
 use crate::support::{HERE, RW, RWT, range, user};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use vellum_abi::{ExitKind, MapFlags, PAGE_SIZE, Protection};
+use vellum_abi::{ExitKind, MapFlags, MapOptions, PAGE_SIZE, Protection};
 use vellum_model::{Family, Model};
 use vellum_vm::addr::{Page, UserPointer};
 use vellum_vm::asid::AsidAllocator;
-use vellum_vm::ops::AccessRefusal;
+use vellum_vm::machine::Machine;
+use vellum_vm::ops::{AccessRefusal, MapRequest};
 use vellum_vm::refpage;
 
 #[test]
@@ -307,6 +308,33 @@ fn identifiers_change_hands_while_pages_are_unmapped() {
         let roots: Vec<_> = spaces.iter().map(|other| other.space.root()).collect();
         rig.model.audit(&roots);
         drop((spaces, object));
+        finish(rig);
+    });
+}
+
+#[test]
+fn row_54_the_last_user_of_a_tag_goes_while_another_comes() {
+    explore(|| {
+        let rig = Arc::new(Race::with(options()));
+        let zero = rig.tagged(0);
+        let flags = MapFlags::FIXED | MapFlags::TAG_HINT;
+        let come_and_go = move |rig: &Race, cpu: usize| {
+            let address = HERE + cpu as u64 * PAGE_SIZE;
+            let options = MapOptions { protection: RWT, flags, tag: 5, ..MapOptions::default() };
+            let (object, length, maximum) = (zero.clone(), PAGE_SIZE, Protection::ALL);
+            let request = MapRequest { object, address, length, offset: 0, options, maximum };
+            for _ in 0..2 {
+                // The other's unmapping may be under way.
+                while rig.space.map(&request).is_err() {
+                    Explored::wait();
+                }
+                assert_eq!(rig.load_tag(cpu, address + 16), Ok(5));
+                change(rig, |space| space.unmap(range(address, 1))).expect("mapped");
+            }
+        };
+        on_cpus(vec![cpu(&rig, come_and_go.clone()), cpu(&rig, come_and_go)]);
+        assert_eq!(rig.model.system().refpages(), 0, "gone with the last user");
+        assert_eq!(rig.model.tag_pages().account().frames(), 0);
         finish(rig);
     });
 }
