@@ -14,7 +14,7 @@
 use crate::account::Account;
 use crate::counters::Counters;
 use crate::error::VmError;
-use crate::machine::Machine;
+use crate::machine::{Machine, Pools};
 use crate::object::MemoryObject;
 use crate::refpage;
 use crate::tag::Tag;
@@ -24,9 +24,12 @@ use lock_api::Mutex;
 /// How many tags there are.
 const TAGS: usize = 16;
 
+/// An object and one of its owners.
+type SharedObject<M> = <M as Pools>::Shared<MemoryObject<M>>;
+
 /// The object of a tag.
 struct Entry<M: Machine> {
-    object: M::Shared<MemoryObject<M>>,
+    object: SharedObject<M>,
     /// At least one.
     users: u64,
 }
@@ -67,7 +70,7 @@ impl<M: Machine> TagUse<M> {
         machine: &M,
         tag: Tag,
         counters: &Counters,
-    ) -> Result<(TagUse<M>, M::Shared<MemoryObject<M>>), VmError> {
+    ) -> Result<(TagUse<M>, SharedObject<M>), VmError> {
         let tag_use = || TagUse { machine: machine.clone(), tag };
         if let Some(object) = Self::join(machine, tag, None) {
             return Ok((tag_use(), object));
@@ -80,11 +83,7 @@ impl<M: Machine> TagUse<M> {
     }
 
     /// Counts a user of the tag's object, which is `made` if there is none. Returns the object.
-    fn join(
-        machine: &M,
-        tag: Tag,
-        made: Option<M::Shared<MemoryObject<M>>>,
-    ) -> Option<M::Shared<MemoryObject<M>>> {
+    fn join(machine: &M, tag: Tag, made: Option<SharedObject<M>>) -> Option<SharedObject<M>> {
         let mut entries = machine.tag_pages().entries.lock();
         let entry = &mut entries[usize::from(tag.value())];
         if entry.is_none() {

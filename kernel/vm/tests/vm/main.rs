@@ -13,6 +13,8 @@ mod exhaustion;
 mod explore;
 mod explored;
 mod harness;
+mod ops;
+mod parts;
 mod perform;
 mod policies;
 mod races;
