@@ -14,6 +14,8 @@ use crate::error::{Refusal, VmError};
 use crate::flush::flush_space;
 use crate::machine::Machine;
 use crate::mapping::Mapping;
+use crate::page_table::{Descriptor, Ownership};
+use vellum_abi::Policy;
 
 /// A clone under way. It must be run until it is done or has failed.
 #[must_use = "the parent stays marked until the clone is done"]
@@ -65,14 +67,18 @@ impl Cloning {
         parent: &AddressSpace<M>,
         child: &AddressSpace<M>,
     ) -> Result<bool, VmError> {
+        self.copy_own(parent, child)?;
         let copied = parent.exclusive(|state| {
             let Some(mapping) = state.mappings.at_or_above(self.cursor) else {
                 return Ok(None);
             };
             let start = self.cursor.max(mapping.range.start());
             copy_mapping(child, mapping, start)?;
+            // A reference page of the mapping's own is not the one that the clone has.
+            let own = mapping.policy == Policy::InMapping;
+            let is_copied = |leaf: Descriptor| !own || leaf.ownership() == Ownership::Private;
             let part = PageRange::between(start, mapping.range.end());
-            part.map(|part| leaves::copy(parent, child, &part)).transpose()
+            part.map(|part| leaves::copy(parent, child, &part, is_copied)).transpose()
         })?;
         match copied {
             None => return Ok(true),
@@ -84,6 +90,33 @@ impl Cloning {
             }
         }
         Ok(false)
+    }
+}
+
+impl Cloning {
+    /// Gives the child the mapping at the cursor if that has a reference page of its own, with a copy
+    /// of the page: a fill, and so done without the lock. The parent is marked, so that nothing
+    /// comes between.
+    fn copy_own<M: Machine>(
+        &self,
+        parent: &AddressSpace<M>,
+        child: &AddressSpace<M>,
+    ) -> Result<(), VmError> {
+        let state = parent.shared();
+        let mapping = state.mappings.at_or_above(self.cursor);
+        let Some(mapping) = mapping.filter(|mapping| mapping.policy == Policy::InMapping).cloned()
+        else {
+            return Ok(());
+        };
+        drop(state);
+        let start = self.cursor.max(mapping.range.start());
+        if child.shared().mappings.find(start).is_some() {
+            return Ok(());
+        }
+        let copy = mapping.duplicate_for_clone(&child.machine, &child.account, &child.counters)?;
+        let node = child.node(copy)?;
+        child.exclusive(|state| state.mappings.insert(node));
+        Ok(())
     }
 }
 

@@ -147,8 +147,8 @@ pub(super) enum Copied {
     LacksTables(Page),
 }
 
-/// Gives a clone the leaves from the start of `part` on, up to the end of the part, of the table or
-/// of a few batches. Private frames get an owner more and stay readable alone on both sides.
+/// Gives a clone the leaves from the start of `part` on that `select_fn` names, up to the end of the
+/// part, of the table or of a few batches. Private frames get an owner more and stay readable alone on both sides.
 ///
 /// # Errors
 /// `LimitReached`; what was copied before stays.
@@ -156,6 +156,7 @@ pub(super) fn copy<M: Machine>(
     parent: &AddressSpace<M>,
     child: &AddressSpace<M>,
     part: &PageRange,
+    select_fn: impl Fn(Descriptor) -> bool,
 ) -> Result<Copied, VmError> {
     let machine = &parent.machine;
     let Walk::Leaf(mut slot) = page_table::find(machine, parent.root, part.start()) else {
@@ -165,7 +166,7 @@ pub(super) fn copy<M: Machine>(
     let mut target = None;
     for _ in 0..CLONE_BATCH {
         let leaf = machine.read(slot);
-        if leaf.is_valid() {
+        if leaf.is_valid() && select_fn(leaf) {
             if target.is_none() {
                 let Walk::Leaf(to) = page_table::find(machine, child.root, page) else {
                     return Ok(Copied::LacksTables(page));
