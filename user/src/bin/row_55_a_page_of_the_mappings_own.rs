@@ -7,6 +7,7 @@ extern crate alloc;
 
 use alloc::vec::Vec;
 use vellum_user::abi::{Error, Policy};
+use vellum_user::fork::fork;
 use vellum_user::mapping::PAGE;
 use vellum_user::{Arguments, Mapping, check, testing};
 
@@ -42,6 +43,34 @@ fn main(_: &Arguments) -> Result<(), Error> {
                 let gone = testing::measure(|| mappings.clear());
                 check!(sample.name, gone.refpages_live, -(pages as i64));
             }
+        }
+    }
+    cloned()
+}
+
+/// A clone has pages of its own, one for each mapping.
+fn cloned() -> Result<(), Error> {
+    for sample in testing::samples()? {
+        for more in testing::attributes() {
+            let request = sample.request(2 * PAGE, more).under(Policy::InMapping);
+            let mappings = [request.map()?, request.map()?, request.map()?];
+            // One was read, one written, one left alone.
+            check!(sample.name, sample.read(&mappings[0], 5), sample.byte(5));
+            sample.write(&mappings[1], 5, 1);
+            let before = testing::stat();
+            let clone = fork(|| {
+                let more = testing::stat().refpages_live - before.refpages_live;
+                let written = |offset| if offset == 5 { 1 } else { sample.byte(offset) };
+                let all = 0..2 * PAGE;
+                let same = [0, 2].iter().all(|index| {
+                    testing::wrong_byte(&mappings[*index], all.clone(), |at| sample.byte(at))
+                        .is_none()
+                }) && testing::wrong_byte(&mappings[1], all.clone(), written).is_none();
+                if same { more } else { 99 }
+            })?;
+            check!(sample.name, clone.wait()?.status, 3);
+            drop(clone);
+            check!(sample.name, testing::stat().refpages_live, before.refpages_live);
         }
     }
     Ok(())

@@ -1,14 +1,14 @@
 //! Clones: who sees whose stores, what a store costs, and what is left when memory runs out.
 
-use crate::support::{HERE, Object, RW, RWT, Rig, WRITE, new_space, range};
+use crate::support::{HERE, Object, READ, RW, RWT, Rig, WRITE, new_space, range};
 use std::sync::Arc;
-use vellum_abi::{MapFlags, PAGE_SIZE, Protection};
+use vellum_abi::{MapFlags, MapOptions, PAGE_SIZE, Policy, Protection};
 use vellum_model::{ModelOptions, Single};
 use vellum_vm::addr::{Page, UserPointer};
 use vellum_vm::asid::AsidAllocator;
 use vellum_vm::error::VmError;
 use vellum_vm::machine::Machine;
-use vellum_vm::ops::{AccessRefusal, Progress};
+use vellum_vm::ops::{AccessRefusal, MapRequest, Progress};
 
 type Host = Rig<Single>;
 
@@ -285,5 +285,41 @@ fn faults_and_the_kernel_wait_while_a_clone_is_under_way() {
     while cloning.run(&rig.space, &child) == Ok(Progress::Paused) {}
     assert_eq!(rig.space.write_page(UserPointer::new(HERE).untagged(), &[1]), Ok(1));
     drop(child);
+    all.finish(vec![object]);
+}
+
+#[test]
+fn row_55_a_clone_copies_reference_pages_of_the_mappings_own() {
+    let mut all = Generations::new();
+    let rig = &all.members[0];
+    let object = rig.tagged(6);
+    let options =
+        MapOptions { protection: RWT, policy: Policy::InMapping, ..MapOptions::default() };
+    let request = MapRequest {
+        object: object.clone(),
+        address: HERE,
+        length: 4 * PAGE_SIZE,
+        offset: 0,
+        options,
+        maximum: Protection::ALL,
+    };
+    let (address, _) = rig.space.map(&request).expect("a mapping");
+    drop(request);
+    let tagged = |page: u64| (address + page * PAGE_SIZE) | 6 << 56;
+    all.load(0, tagged(0));
+    all.store(0, tagged(1), 1);
+    let live = all.members[0].model.system().refpages();
+    all.clone_youngest().expect("memory");
+    assert_eq!(all.members[0].model.system().refpages(), live + 1);
+    all.audit();
+    let frame = |member: usize, page: u64| {
+        let space = &all.members[member].space;
+        let page = Page::containing(address + page * PAGE_SIZE);
+        space.with_frame(page, READ, |frame, _| frame).expect("readable")
+    };
+    assert_ne!(frame(0, 0), frame(1, 0), "the reference pages");
+    assert_eq!(frame(0, 1), frame(1, 1), "what was written is shared until a store");
+    assert_eq!([0, 1, 2].map(|page| all.load(1, tagged(page))), [0, 1, 0]);
+    all.audit();
     all.finish(vec![object]);
 }
