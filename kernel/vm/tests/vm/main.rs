@@ -13,7 +13,6 @@ mod exhaustion;
 mod explore;
 mod explored;
 mod harness;
-mod ops;
 mod parts;
 mod perform;
 mod policies;

@@ -2,12 +2,12 @@
 //! memory runs out.
 
 use crate::explore::{explore, setting};
-use crate::flat::Contents;
 use crate::support::{HERE, Object, RWT, Rig, range};
 use proptest::prelude::{Just, Strategy};
 use proptest::prop_oneof;
 use vellum_abi::{ExitKind, FaultAccess, MapFlags, MapOptions, PAGE_SIZE, Policy, Protection};
 use vellum_model::{Model, ModelOptions, Single};
+use vellum_script::flat::Contents;
 use vellum_vm::addr::UserPointer;
 use vellum_vm::error::{Refusal, VmError};
 use vellum_vm::machine::Machine;

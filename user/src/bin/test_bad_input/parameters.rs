@@ -3,7 +3,11 @@
 use crate::scene::{HOLE, OBJECT_BYTES, RECORDS, TAGGED, Value, WRITABLE};
 use Kind::{
     Advice, AdvisedRange, AnyByte, AnyWord, BytesIn, BytesOut, ClonedProcess, Content, CopyRights,
-    Flags, InspectedMemory, InspectedProcess, InspectedThread, InspectedThreadOrOwn, Length, ManagedProcess, ManagedThread, ManagedThreadOrOwn, MapOptions, MappedObject, MemoryFlags, NewLength, NewRange, ObjectOffset, OpenHandle, Place, Protection, QueriedRange, RangeLength, RecordIn, RecordOut, Size, Tag, TagMode, TagSet, TheirBytesIn, TheirBytesOut, TheirTags, TransferredHandle,
+    Flags, InspectedMemory, InspectedProcess, InspectedThread, InspectedThreadOrOwn, Length,
+    ManagedProcess, ManagedThread, ManagedThreadOrOwn, MapOptions, MappedObject, MemoryFlags,
+    NewLength, NewRange, ObjectOffset, OpenHandle, Place, Protection, QueriedRange, RangeLength,
+    RecordIn, RecordOut, Size, Tag, TagMode, TagSet, TheirBytesIn, TheirBytesOut, TheirTags,
+    TransferredHandle,
 };
 use Value::{Anonymous, Child, Dead, Memory, Number, Own, Thread};
 use vellum_user::abi::{Call, MapFlags, PAGE_SIZE, Protection as Bits, Rights};
@@ -226,6 +230,9 @@ pub(crate) const fn parameters(call: Call) -> &'static [Parameter] {
                     of(TheirTags, MEMORY_WITH_TAGS),
                     of(BytesIn, ZEROS),
                     of(Length, BYTES),
+                ]
+            }
+        }
         Call::QueryPages => {
             const {
                 &[
