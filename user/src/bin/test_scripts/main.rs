@@ -22,7 +22,7 @@ vellum_user::test!(main);
 /// Seeds of random scripts.
 const SEEDS: [u64; 3] = [1, 2, 3];
 /// Operations of a random script.
-const LENGTH: u64 = 150;
+const LENGTH: u64 = 250;
 
 /// Names the scripts of `tests/scripts`.
 macro_rules! kept {
