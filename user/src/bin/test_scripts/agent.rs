@@ -5,7 +5,7 @@ use vellum_user::abi::{
     Error, Handle, MapFlags, MapOptions, PAGE_SIZE, Protection, Registers, Stat,
 };
 use vellum_user::mapping::{MapRequest, PAGE};
-use vellum_user::{Mapping, MemoryObject, Process, calls, system, testing};
+use vellum_user::{Mapping, MemoryObject, Process, calls, println, system, testing};
 
 /// Where an agent looks for requests.
 const MAILBOX: u64 = 0x8_0000_0000;
@@ -91,10 +91,8 @@ impl Agent {
         self.word(0).store(request as u64, Ordering::Release);
     }
 
-    /// Asks and returns status and value.
-    ///
-    /// # Panics
-    /// If there is no answer: the agent has died.
+    /// Asks and returns status and value. An agent that has died answers with an error and a value
+    /// that nothing else gives.
     pub(crate) fn ask(&self, request: Request, arguments: &[u64]) -> (u64, u64) {
         self.begin(request, arguments);
         for _ in 0..PATIENCE {
@@ -104,7 +102,8 @@ impl Agent {
             }
             calls::yield_now();
         }
-        panic!("no answer to {request:?} {arguments:x?}");
+        println!("no answer to {request:?} {arguments:x?}");
+        (Error::InvalidState as u64, u64::MAX)
     }
 
     /// Makes a call in the agent's process.
