@@ -10,11 +10,39 @@ use crate::platform::interrupts;
 use crate::process::scheduler::{self, Leave, leave};
 use crate::process::{Outcome, Process};
 use crate::syscall;
-use vellum_abi::{ExitKind, ExitReport};
+use vellum_abi::{ExitKind, ExitReport, TagMode};
 use vellum_vm::addr::UserPointer;
 use vellum_vm::counters::Counter;
 use vellum_vm::fault;
+use vellum_vm::hint::{Checks, Place, Scene};
 use vellum_vm::syndrome::{self, Abort, AbortKind};
+
+/// An instruction of user code that faulted, for the handler to ask about.
+struct Faulting<'a> {
+    context: &'a Context,
+    far: u64,
+}
+
+impl Scene for Faulting<'_> {
+    fn place(&self) -> Option<Place> {
+        Some(Place { pointer: UserPointer::new(self.far), pc: self.context.pc() })
+    }
+
+    fn checks(&self) -> Checks {
+        if self.context.overrides_tag_checks() {
+            return Checks::NONE;
+        }
+        match percpu::current().tag_mode() {
+            TagMode::Synchronous => Checks::SYNCHRONOUS,
+            TagMode::Asymmetric => Checks::ASYMMETRIC,
+            TagMode::None | TagMode::Asynchronous => Checks::NONE,
+        }
+    }
+
+    fn register(&self, number: u8) -> Option<u64> {
+        self.context.saved(number)
+    }
+}
 
 /// A supervisor call.
 pub extern "C" fn system_call(context: &mut Context) -> Leave {
@@ -26,12 +54,14 @@ pub extern "C" fn abort(context: &mut Context, esr: u64, far: u64) -> Leave {
     let process = &percpu::current().process;
     let abort = syndrome::abort(esr, far);
     if abort.kind == AbortKind::Mapping {
-        match process.space.handle_fault_at(abort.pointer, abort.access) {
+        match process.space.handle_fault_in(abort.pointer, abort.access, &Faulting { context, far })
+        {
             fault::Outcome::Resume => return Leave::Resume,
             fault::Outcome::Changing => {
                 return leave(Outcome::Block(crate::process::Wait::AtRest(process.clone())));
             }
             fault::Outcome::Die(kind) => {
+                let esr = syndrome::of_death(esr, kind);
                 return leave(Outcome::Die(report(process, context, esr, &abort, kind)));
             }
         }

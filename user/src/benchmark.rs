@@ -18,10 +18,11 @@ use vellum_abi::Error;
 /// How many pages are stored to, and what the thread measured there: by how many per cent pattern
 /// pages took less time than memset.
 const TOUCHES: [(usize, &str); 3] = [(1, "98.8"), (500, "61.8"), (1000, "15.1")];
-/// Ways to prepare pages by hand; the last of each line, a reference object, is compared with the
-/// first.
-const GROUPS: [&[Case]; 2] =
-    [&[Case::Memset, Case::MemsetNeon, Case::Pattern], &[Case::StgLoop, Case::Tagged]];
+/// Ways to prepare pages; those of a reference object are compared with the first of their line.
+const GROUPS: [&[Case]; 2] = [
+    &[Case::Memset, Case::MemsetNeon, Case::Pattern, Case::PatternBatched],
+    &[Case::StgLoop, Case::Tagged],
+];
 
 /// Which form of the numbers is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +53,7 @@ fn show_group(group: &[Case], touch: usize, theirs: &str, output: Output) -> Res
     let mut baseline = None;
     for case in group {
         let row = Row::measure(*case, touch)?;
-        let compared = baseline.as_ref().filter(|_| Some(case) == group.last());
+        let compared = baseline.as_ref().filter(|_| case.is_prepared());
         table::print(&row, compared, if *case == Case::Pattern { theirs } else { "" });
         if output == Output::TableAndFigures {
             table::print_figures(&row, compared);

@@ -46,6 +46,7 @@ struct Shared<F: Family> {
     pools: Arc<PoolState>,
     system: SystemCounters,
     tags: bool,
+    access_flags: bool,
     pause: AtomicBool,
     tag_pages: TagPages<Model<F>>,
 }
@@ -77,6 +78,7 @@ impl<F: Family> Model<F> {
             violations: Vec::new(),
             acts: Acts::default(),
             has_tags: options.tags,
+            sets_access_flags: options.access_flags,
             limbo: crate::frame::Frame::default(),
         };
         let first = world.frames.first_fixed().to_physical();
@@ -89,6 +91,7 @@ impl<F: Family> Model<F> {
             pools: Arc::default(),
             system: SystemCounters::new(),
             tags: options.tags,
+            access_flags: options.access_flags,
             pause: AtomicBool::new(false),
             // The account is no object that a test made: no count is kept of it.
             tag_pages: TagPages::new(PooledShared::new(
@@ -367,6 +370,10 @@ impl<F: Family> Machine for Model<F> {
 
     fn has_tags(&self) -> bool {
         self.0.tags
+    }
+
+    fn sets_access_flags(&self) -> bool {
+        self.0.access_flags
     }
 
     fn should_pause(&self) -> bool {

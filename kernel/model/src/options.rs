@@ -11,10 +11,12 @@ pub struct ModelOptions {
     pub cpus: usize,
     /// Whether there are allocation tags.
     pub tags: bool,
+    /// Whether walks set the access flag (TCR_EL1.HA).
+    pub access_flags: bool,
 }
 
 impl Default for ModelOptions {
     fn default() -> ModelOptions {
-        ModelOptions { frames: 1024, fixed_frames: 4, cpus: 2, tags: true }
+        ModelOptions { frames: 1024, fixed_frames: 4, cpus: 2, tags: true, access_flags: true }
     }
 }

@@ -36,11 +36,14 @@ pub(crate) fn is_tagged(leaf: u64) -> bool {
     leaf & ATTRIBUTE_INDEX == TAGGED_INDEX << 2
 }
 
-/// Returns whether a leaf keeps the invariants of user leaves.
+/// Returns whether a leaf keeps the invariants of user leaves. A private one may still be without
+/// the access flag.
 pub(crate) fn is_sound(leaf: u64) -> bool {
     let writable = permits(leaf, FaultAccess::Write);
     let owned = Descriptor::from_word(leaf).ownership() != Ownership::ReadShared;
-    leaf & (ACCESS_FLAG | NOT_GLOBAL) == ACCESS_FLAG | NOT_GLOBAL
+    let private = Descriptor::from_word(leaf).ownership() == Ownership::Private;
+    leaf & NOT_GLOBAL != 0
+        && (private || leaf & ACCESS_FLAG != 0)
         && leaf & DIRTY_BIT_MODIFIER == 0
         && leaf & PRIVILEGED_EXECUTE_NEVER != 0
         && !(writable && permits(leaf, FaultAccess::Execute))
@@ -70,6 +73,7 @@ impl World {
         for level in first..4 {
             let slot = Table::new(FrameAddress::containing(table)).slot(page.table_index(level));
             let word = self.visible(slot);
+            let word = if level == 3 { self.access(slot, word) } else { word };
             let descriptor = Descriptor::from_word(word);
             if !descriptor.is_valid() {
                 return Err(FaultKind::Translation);
@@ -84,6 +88,25 @@ impl World {
             }
         }
         Err(FaultKind::Translation)
+    }
+
+    /// Sets the access flag of a leaf that a walk uses (Arm ARM, "Hardware management of the Access
+    /// flag"): an atomic update of what memory has by now. Returns the leaf as it is then.
+    fn access(&mut self, slot: Slot, seen: u64) -> u64 {
+        if !Descriptor::from_word(seen).is_valid() || seen & ACCESS_FLAG != 0 {
+            return seen;
+        }
+        self.pending.remove(&slot.physical());
+        let word = self.table(slot.table().frame()).word(slot.index());
+        if !Descriptor::from_word(word).is_valid() || word & ACCESS_FLAG != 0 {
+            return word;
+        }
+        if !self.sets_access_flags {
+            let frame = Descriptor::from_word(word).frame();
+            self.violate(Violation::UnsoundLeaf(frame, word));
+        }
+        self.table(slot.table().frame()).set_word(slot.index(), word | ACCESS_FLAG);
+        word | ACCESS_FLAG
     }
 
     fn check_walked(&mut self, slot: Slot, level: u32, word: u64) {

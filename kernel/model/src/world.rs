@@ -11,9 +11,9 @@ use vellum_vm::addr::{FrameAddress, Page};
 use vellum_vm::machine::Asid;
 use vellum_vm::page_table::{Descriptor, Slot, Table};
 
-/// Bits of a valid descriptor that may change live: AP, PXN, UXN and those that software owns
+/// Bits of a valid descriptor that may change live: AP, AF, PXN, UXN and those that software owns
 /// (Arm ARM, "Using break-before-make when updating translation table entries").
-const LIVE_BITS: u64 = 0b11 << 6 | 0b11 << 53 | 0xf << 55;
+const LIVE_BITS: u64 = 0b11 << 6 | 1 << 10 | 0b11 << 53 | 0xf << 55;
 /// Bits that hardware ignores.
 const SOFTWARE_BITS: u64 = 0xf << 55;
 
@@ -42,6 +42,7 @@ pub(crate) struct World {
     pub(crate) violations: Vec<Violation>,
     pub(crate) acts: Acts,
     pub(crate) has_tags: bool,
+    pub(crate) sets_access_flags: bool,
     /// What dead frames read as while a test is being stopped.
     pub(crate) limbo: Frame,
 }

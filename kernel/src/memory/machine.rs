@@ -4,7 +4,7 @@
 //! method is one instruction, one loop or one call; anything more belongs on either side of it.
 
 use crate::arch::sysreg::ISR_EL1;
-use crate::arch::{cache, cpu, mte, page_fill, tlb};
+use crate::arch::{cache, cpu, features, mte, page_fill, tlb};
 use crate::memory::frames;
 use crate::memory::graves;
 use crate::memory::layout::{direct, frame_pointer};
@@ -241,6 +241,10 @@ impl Machine for Hardware {
     #[inline]
     fn has_tags(&self) -> bool {
         page_fill::has_tags()
+    }
+
+    fn sets_access_flags(&self) -> bool {
+        features::get().access_flags
     }
 
     #[inline]

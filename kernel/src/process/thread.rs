@@ -90,7 +90,6 @@ impl Thread {
 
     /// Returns how tag check faults of the thread are reported.
     #[inline]
-    #[expect(dead_code, reason = "for a fault handler that looks at tags")]
     pub fn tag_mode(&self) -> TagMode {
         self.registers.tag_control().mode
     }

@@ -16,13 +16,17 @@ use crate::error::VmError;
 use crate::fill::{Fill, Written};
 use crate::flush::{break_leaf, flush_pages};
 use crate::frame::{self, OwnedFrame, UninitFrame};
+use crate::hint::{NoScene, Scene};
 use crate::machine::Machine;
 use crate::mapping::Mapping;
 use crate::object::{MemoryObject, ObjectPage};
 use crate::page_table::{self, Descriptor, Ownership, Sharing, Slot, Walk};
 use crate::tag::Tag;
 use crate::unshare::Unshared;
-use vellum_abi::{ExitKind, FaultAccess, Policy, Protection};
+use vellum_abi::{ExitKind, FaultAccess, Policy, Protection, Switches};
+
+/// Switches under which the instruction that faulted matters.
+const AWARE: Switches = Switches::TAG_AWARE.union(Switches::ATOMIC_AWARE);
 
 /// What became of a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,22 +59,22 @@ pub(crate) enum Origin {
 }
 
 /// A private page that is about to be made: what was seen under the lock, and what to do.
-struct Plan<M: Machine> {
-    page: Page,
-    slot: Slot,
-    seen: Descriptor,
-    generation: u64,
-    protection: Protection,
+pub(crate) struct Plan<M: Machine> {
+    pub(crate) page: Page,
+    pub(crate) slot: Slot,
+    pub(crate) seen: Descriptor,
+    pub(crate) generation: u64,
+    pub(crate) protection: Protection,
     /// `None` for the bytes that the source keeps outside any frame.
-    fill: Option<Fill>,
+    pub(crate) fill: Option<Fill>,
     /// Holds the source of a copy while no lock does.
     source: Option<M::Shared<MemoryObject<M>>>,
 }
 
 impl<M: Machine> Plan<M> {
-    /// Initialises the frame.
+    /// Initialises a frame for the page.
     #[inline]
-    fn fill(&self, machine: &M, frame: UninitFrame) -> (OwnedFrame, Written) {
+    pub(crate) fn fill(&self, machine: &M, frame: UninitFrame) -> (OwnedFrame, Written) {
         match &self.source {
             Some(source) => source.make(self.fill, frame, self.protection),
             None => {
@@ -81,26 +85,45 @@ impl<M: Machine> Plan<M> {
 }
 
 impl<M: Machine> AddressSpace<M> {
-    /// Resolves a translation or permission fault on a page, by a program or on its behalf.
+    /// Resolves a translation or permission fault on a page that an access on a program's behalf
+    /// took.
     pub fn handle_fault(&self, page: Page, access: FaultAccess) -> Outcome {
+        self.resolve(page, access, &NoScene)
+    }
+
+    #[inline]
+    fn resolve(&self, page: Page, access: FaultAccess, scene: &impl Scene) -> Outcome {
         loop {
-            match self.attempt(page, access, Origin::Program) {
+            match self.attempt(page, access, Origin::Program, scene) {
                 Ok(Attempt::Done | Attempt::Present) => return Outcome::Resume,
                 Ok(Attempt::Again) => {}
                 Ok(Attempt::Changing) => return Outcome::Changing,
                 Err(kind) => {
-                    self.counters.add(Counter::Denied, 1);
+                    let tag = kind == ExitKind::TagCheck;
+                    self.counters.add(if tag { Counter::Tag } else { Counter::Denied }, 1);
                     return Outcome::Die(kind);
                 }
             }
         }
     }
 
-    /// Resolves a fault at an address as the syndrome gives it.
+    /// Resolves a fault at an address as the syndrome gives it, of an instruction that nobody knows.
     #[inline]
     pub fn handle_fault_at(&self, pointer: UserPointer, access: FaultAccess) -> Outcome {
+        self.handle_fault_in(pointer, access, &NoScene)
+    }
+
+    /// Resolves a fault at an address as the syndrome gives it. `scene` is asked only about
+    /// mappings that are tag-aware or atomic-aware.
+    #[inline]
+    pub fn handle_fault_in(
+        &self,
+        pointer: UserPointer,
+        access: FaultAccess,
+        scene: &impl Scene,
+    ) -> Outcome {
         match pointer.page() {
-            Some(page) => self.handle_fault(page, access),
+            Some(page) => self.resolve(page, access, scene),
             None => {
                 self.counters.add(Counter::Denied, 1);
                 Outcome::Die(ExitKind::NotMapped)
@@ -115,6 +138,7 @@ impl<M: Machine> AddressSpace<M> {
         page: Page,
         access: FaultAccess,
         origin: Origin,
+        scene: &impl Scene,
     ) -> Result<Attempt, ExitKind> {
         // Lookup.
         let state = self.shared();
@@ -127,6 +151,9 @@ impl<M: Machine> AddressSpace<M> {
             Walk::Leaf(slot) => (slot, self.machine.read(slot)),
             Walk::Missing { slot, .. } => (slot, Descriptor::EMPTY),
         };
+        let aware = mapping.switches.intersection(AWARE) != Switches::NONE;
+        let access =
+            if aware { self.consider(&state, mapping, seen, access, scene)? } else { access };
         // Decide.
         let Mapping { policy, protection, sharing, .. } = *mapping;
         match decide(policy, protection, sharing, Leaf::of(&self.machine, seen), access) {
@@ -147,6 +174,9 @@ impl<M: Machine> AddressSpace<M> {
             Action::Upgrade => return Ok(self.upgrade(mapping, page, slot, seen)),
             Action::ReadShare | Action::MapObject => {
                 if let Some(leaf) = shared_leaf(mapping, page) {
+                    if mapping.around != 0 && access != FaultAccess::Write {
+                        self.map_around(&state, mapping, page, slot);
+                    }
                     return Ok(self.publish_shared(slot, leaf));
                 }
             }
@@ -156,6 +186,13 @@ impl<M: Machine> AddressSpace<M> {
                 return self.unshare(page).map_err(death);
             }
             Action::WriteFresh | Action::WriteCopy => {
+                if mapping.switches.contains(Switches::BATCH)
+                    && let Some(claim) = self.claim_ahead(&state, mapping, page)
+                {
+                    let generation = state.generation;
+                    drop(state);
+                    return self.write_batch(page, generation, claim).map_err(death);
+                }
                 if let Some(plan) = plan(&state, mapping, page, slot, seen) {
                     drop(state);
                     return self.write_private(plan).map_err(death);
@@ -242,7 +279,8 @@ impl<M: Machine> AddressSpace<M> {
     }
 
     /// Allocates and fills a frame without a lock and publishes it if nothing has changed.
-    #[inline]
+    // The handler exists for programs and for the kernel: a call would move the plan through memory.
+    #[inline(always)]
     fn write_private(&self, plan: Plan<M>) -> Result<Attempt, VmError> {
         // Allocate.
         let frame = frame::allocate(&self.machine, &self.account)?;
@@ -268,7 +306,7 @@ impl<M: Machine> AddressSpace<M> {
     }
 
     /// Puts a private leaf where the plan saw none, or a shared one. Returns whether it is there.
-    #[inline]
+    #[inline(always)]
     fn publish_private(&self, plan: &Plan<M>, leaf: Descriptor) -> bool {
         if plan.seen == Descriptor::EMPTY {
             let published = self.machine.exchange(plan.slot, plan.seen, leaf).is_ok();
@@ -289,8 +327,18 @@ impl<M: Machine> AddressSpace<M> {
 /// Returns the leaf that shows an object's frame, or `None` if the page has no frame yet.
 #[inline]
 fn shared_leaf<M: Machine>(mapping: &Mapping<M>, page: Page) -> Option<Descriptor> {
-    let protection = mapping.protection;
-    Some(match (mapping.object.page(mapping.object_page(page)), mapping.sharing) {
+    let shown = mapping.object.page(mapping.object_page(page));
+    leaf_of(shown, mapping.sharing, mapping.protection)
+}
+
+/// As [`shared_leaf`], of a page that was looked up already.
+#[inline]
+pub(crate) fn leaf_of(
+    shown: ObjectPage,
+    sharing: Sharing,
+    protection: Protection,
+) -> Option<Descriptor> {
+    Some(match (shown, sharing) {
         (ObjectPage::Reference(frame, _) | ObjectPage::Fixed(frame), _) => {
             Descriptor::read_shared(frame, protection)
         }
@@ -311,8 +359,9 @@ const fn always_copies(policy: Policy) -> bool {
 }
 
 /// Plans a private page, or returns `None` if its source has no frame yet.
-#[inline]
-fn plan<M: Machine>(
+// As `write_private`.
+#[inline(always)]
+pub(crate) fn plan<M: Machine>(
     state: &State<M>,
     mapping: &Mapping<M>,
     page: Page,

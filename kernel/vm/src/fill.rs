@@ -35,6 +35,13 @@ pub struct Written {
 }
 
 impl Written {
+    /// Returns what `times` such fills wrote.
+    #[must_use]
+    pub const fn times(self, times: u64) -> Written {
+        let Written { filled, copied, tags } = self;
+        Written { filled: filled * times, copied: copied * times, tags: tags * times }
+    }
+
     /// Adds what was written to the counters of the address space that asked for it.
     #[inline]
     pub fn count(self, counters: &Counters) {

@@ -138,6 +138,8 @@ pub trait Machine: Pools + Clone + Send + Sync + 'static {
 
     /// Returns whether allocation tags are kept and checked.
     fn has_tags(&self) -> bool;
+    /// Returns whether hardware sets the access flag of a leaf when it is first used.
+    fn sets_access_flags(&self) -> bool;
     /// Returns whether something waits that a long operation should let pass (an interrupt).
     fn should_pause(&self) -> bool;
 }

@@ -7,6 +7,7 @@ use crate::error::VmError;
 use crate::machine::Machine;
 use crate::object::MemoryObject;
 use crate::page_table::Sharing;
+use crate::sequence::Sequence;
 use crate::tag_pages::TagUse;
 use core::ptr;
 use vellum_abi::{Policy, Protection, Switches};
@@ -36,11 +37,18 @@ pub struct Mapping<M: Machine> {
     pub around: u8,
     /// Keeps the kernel's reference page of a tag, if the mapping was made by a tag hint.
     pub hint: Option<TagUse<M>>,
+    /// How first writes run through it, for batches.
+    pub sequence: Sequence,
 }
 
 impl<M: Machine> Clone for Mapping<M> {
     fn clone(&self) -> Mapping<M> {
-        Mapping { object: self.object.clone(), hint: self.hint.clone(), ..*self }
+        Mapping {
+            object: self.object.clone(),
+            hint: self.hint.clone(),
+            sequence: self.sequence.clone(),
+            ..*self
+        }
     }
 }
 
@@ -88,6 +96,7 @@ impl<M: Machine> Mapping<M> {
         if let Some(range) = PageRange::between(self.range.start(), page) {
             self.range = range;
         }
+        self.sequence.scatter();
     }
 
     /// Returns whether `next` could be the continuation of this mapping.
@@ -105,6 +114,8 @@ impl<M: Machine> Mapping<M> {
             && self.policy == next.policy
             && self.switches == next.switches
             && self.around == next.around
+            && self.sequence.is_idle()
+            && next.sequence.is_idle()
     }
 
     /// Makes `next`, which continues this mapping, part of it.
@@ -112,5 +123,6 @@ impl<M: Machine> Mapping<M> {
         if let Some(range) = PageRange::between(self.range.start(), next.range.end()) {
             self.range = range;
         }
+        self.sequence.reset();
     }
 }

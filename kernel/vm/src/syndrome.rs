@@ -24,6 +24,9 @@ const WRITE_NOT_READ: u64 = 1 << 6;
 /// CM: the access was cache maintenance, which WnR calls a write although it needs only a read.
 const CACHE_MAINTENANCE: u64 = 1 << 8;
 
+/// The status code (DFSC) of a synchronous tag check fault.
+const TAG_CHECK: u64 = 0b01_0001;
+
 /// What kind of fault an abort reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AbortKind {
@@ -63,7 +66,7 @@ pub const fn class(esr: u64) -> u64 {
 pub const fn abort(esr: u64, far: u64) -> Abort {
     let kind = match esr & 0x3f {
         0b00_0100..=0b00_1111 => AbortKind::Mapping,
-        0b01_0001 => AbortKind::TagCheck,
+        TAG_CHECK => AbortKind::TagCheck,
         0b10_0001 => AbortKind::Alignment,
         0b11_0000 => AbortKind::TlbConflict,
         // Address size and translation faults at level 0 and below come out of walks too.
@@ -90,6 +93,13 @@ pub const fn access_at_far(esr: u64) -> Option<FaultAccess> {
         EC_WATCHPOINT_EL0 => Some(FaultAccess::Read),
         _ => None,
     }
+}
+
+/// Returns the syndrome of an abort that a process dies of: its own, or that of the tag check fault
+/// which the handler saw coming.
+#[must_use]
+pub const fn of_death(esr: u64, kind: ExitKind) -> u64 {
+    if matches!(kind, ExitKind::TagCheck) { esr & !0x3f | TAG_CHECK } else { esr }
 }
 
 /// Returns how a process dies of an exception that is neither an abort nor a supervisor call.

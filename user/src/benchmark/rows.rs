@@ -4,7 +4,7 @@ use crate::figures::Hundredths;
 use crate::mapping::{MapRequest, PAGE};
 use crate::testing::{Change, stat};
 use crate::{Mapping, MemoryObject, counter, memory, tags};
-use vellum_abi::{Error, Handle};
+use vellum_abi::{Error, Handle, Switches};
 
 /// The bytes of a mapping, as in the thread.
 const MAP_BYTES: usize = 1000 * PAGE;
@@ -24,6 +24,8 @@ pub(super) enum Case {
     MemsetNeon,
     /// A reference object of one byte.
     Pattern,
+    /// The same, with batched first writes.
+    PatternBatched,
     /// Anonymous memory, tagged granule by granule.
     StgLoop,
     /// A reference object of tagged zeros.
@@ -36,6 +38,7 @@ impl Case {
             Case::Memset => "memset",
             Case::MemsetNeon => "memset_neon",
             Case::Pattern => "pattern",
+            Case::PatternBatched => "pattern_batched",
             Case::StgLoop => "stg_loop",
             Case::Tagged => "tagged",
         }
@@ -45,18 +48,25 @@ impl Case {
         matches!(self, Case::StgLoop | Case::Tagged)
     }
 
+    /// Returns whether a reference object prepares the pages, not the program.
+    pub(super) const fn is_prepared(self) -> bool {
+        matches!(self, Case::Pattern | Case::PatternBatched | Case::Tagged)
+    }
+
     /// Makes the reference object, once for all iterations, as the thread's program does.
     fn object(self) -> Result<Option<MemoryObject>, Error> {
         match self {
             Case::Memset | Case::MemsetNeon | Case::StgLoop => Ok(None),
-            Case::Pattern => MemoryObject::pattern(PATTERN).map(Some),
+            Case::Pattern | Case::PatternBatched => MemoryObject::pattern(PATTERN).map(Some),
             Case::Tagged => MemoryObject::tagged(TAG).map(Some),
         }
     }
 
     fn request(self, object: Option<&MemoryObject>) -> MapRequest {
         let object = object.map_or(Handle::ANONYMOUS, MemoryObject::handle);
-        let request = MapRequest::of(object, MAP_BYTES);
+        let batched = self == Case::PatternBatched;
+        let switches = if batched { Switches::BATCH } else { Switches::NONE };
+        let request = MapRequest { switches, ..MapRequest::of(object, MAP_BYTES) };
         if self.is_tagged() { request.tagged() } else { request }
     }
 
@@ -68,7 +78,7 @@ impl Case {
                 memory::set_vectors(mapping.pointer(0), PATTERN, MAP_BYTES);
             },
             Case::StgLoop => mapping.set_tags(TAG),
-            Case::Pattern | Case::Tagged => {}
+            Case::Pattern | Case::PatternBatched | Case::Tagged => {}
         }
     }
 

@@ -24,7 +24,7 @@ pub(super) fn introduce() {
     }
     println!();
     println!(
-        "{:>5} {:<11} {:>12} {:>7} {:>12} {:>11} {:>10} {:>9} {:>6} {:>8} {:>6}",
+        "{:>5} {:<15} {:>12} {:>7} {:>12} {:>11} {:>10} {:>9} {:>6} {:>8} {:>6}",
         "touch",
         "pages from",
         "instructions",
@@ -42,7 +42,7 @@ pub(super) fn introduce() {
 /// Prints a row; `theirs` is what the thread measured for it.
 pub(super) fn print(row: &Row, baseline: Option<&Row>, theirs: &str) {
     println!(
-        "{:>5} {:<11} {:>12} {:>7} {:>12} {:>11} {:>10} {:>9} {:>6} {:>8} {:>6}",
+        "{:>5} {:<15} {:>12} {:>7} {:>12} {:>11} {:>10} {:>9} {:>6} {:>8} {:>6}",
         row.touch,
         row.case.name(),
         Cell(row.instructions()),

@@ -101,6 +101,17 @@ impl Context {
         self.elr = pc;
     }
 
+    /// Returns whether the thread overrides tag checks (PSTATE.TCO).
+    #[inline]
+    pub const fn overrides_tag_checks(&self) -> bool {
+        self.spsr & TCO != 0
+    }
+
+    /// Returns a register if it is saved while the thread is in the kernel: x0 to x18 and x30.
+    pub fn saved(&self, number: u8) -> Option<u64> {
+        if number == 30 { Some(self.x30) } else { self.low.get(usize::from(number)).copied() }
+    }
+
     /// Returns the registers. Only for a thread that is stopped.
     pub fn registers(&self) -> Registers {
         let mut x = [0; 31];

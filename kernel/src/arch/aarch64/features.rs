@@ -27,6 +27,8 @@ pub struct Features {
     pub pan: bool,
     /// PAN covers execute-only pages too (FEAT_PAN3).
     pub enhanced_pan: bool,
+    /// Hardware sets the access flag of a leaf (FEAT_HAFDBS).
+    pub access_flags: bool,
     /// Bytes that DC ZVA and DC GZVA write; 0 where they are prohibited.
     pub zero_block_bytes: usize,
     /// Bytes whose tags LDGM and STGM move; 0 without tags.
@@ -85,6 +87,7 @@ fn read() -> Features {
         enhanced_pan: pan >= 3,
         zero_block_bytes: if zeroing { 0 } else { 4 << DCZID_EL0.read(DCZID_EL0::BS) },
         tag_block_bytes: if mte >= 2 { 4 << GMID_EL1.read(GMID_EL1::BS) } else { 0 },
+        access_flags: ID_AA64MMFR1_EL1.read(ID_AA64MMFR1_EL1::HAFDBS) >= 1,
         asid_bits: if ID_AA64MMFR0_EL1.read(ID_AA64MMFR0_EL1::ASIDBits) == 2 { 16 } else { 8 },
         physical_bits: physical_bits(),
         instruction_counter: has_instruction_counter(),

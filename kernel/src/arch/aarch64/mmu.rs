@@ -74,18 +74,22 @@ pub unsafe fn install(root: FrameAddress, empty: FrameAddress, features: &Featur
     }
 }
 
-/// Returns TCR_EL1. HA, HD, HPD0 and HPD1 stay zero: the access flag is set at creation, hardware
-/// never changes a leaf, and table descriptors may restrict what is below them.
+/// Returns TCR_EL1. HD, HPD0 and HPD1 stay zero: hardware never makes a leaf writable, and table
+/// descriptors may restrict what is below them. With HA it sets the access flag of the few leaves
+/// that are made without one.
 fn tcr(features: &Features) -> u64 {
     let size = (TCR_EL1.get() >> 32 & 0b111) << 32;
-    let mut tags = TCR_EL1::TBI0::Ignored + TCR_EL1::TBI1::Ignored;
+    let mut fields = TCR_EL1::TBI0::Ignored + TCR_EL1::TBI1::Ignored;
+    if features.access_flags {
+        fields += TCR_EL1::HA::Enable;
+    }
     if features.asid_bits == 16 {
-        tags += TCR_EL1::AS::ASID16Bits;
+        fields += TCR_EL1::AS::ASID16Bits;
     }
     // User accesses with logical tag 0 are checked like any other; the kernel's own pointers carry
     // 0xf and are not.
     let unchecked = if features.tags { TCR_TAGS::TCMA1::SET.value } else { 0 };
-    boot::TCR | size | tags.value | unchecked
+    boot::TCR | size | fields.value | unchecked
 }
 
 /// Sets system control and everything else of this CPU that a program could notice.

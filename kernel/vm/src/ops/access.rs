@@ -56,15 +56,17 @@ impl<M: Machine> AddressSpace<M> {
         }
     }
 
-    /// Returns the allocation tag of a page that is present, for reports.
+    /// Returns the allocation tag of a page that is present, or that it will have, for reports.
     #[must_use]
     pub fn tag_at(&self, pointer: UserPointer) -> Option<Tag> {
-        let _state = self.shared();
-        let Walk::Leaf(slot) = page_table::find(&self.machine, self.root, pointer.page()?) else {
-            return None;
-        };
-        let leaf = self.machine.read(slot);
-        leaf.is_valid().then(|| self.machine.read_tag(leaf.frame(), pointer.page_offset()))
+        let (state, page) = (self.shared(), pointer.page()?);
+        if let Walk::Leaf(slot) = page_table::find(&self.machine, self.root, page) {
+            let leaf = self.machine.read(slot);
+            if leaf.is_valid() {
+                return Some(self.machine.read_tag(leaf.frame(), pointer.page_offset()));
+            }
+        }
+        self.clean_tag(state.mappings.find(page)?, pointer)
     }
 
     /// Copies bytes from an untagged user address, up to the end of its page. Returns how many.

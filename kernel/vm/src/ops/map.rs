@@ -11,6 +11,7 @@ use crate::machine::Machine;
 use crate::mapping::Mapping;
 use crate::object::MemoryObject;
 use crate::page_table::Sharing;
+use crate::sequence::Sequence;
 use crate::tag::Tag;
 use crate::tag_pages::TagUse;
 use vellum_abi::{MapFlags, MapOptions, PAGE_SIZE, Policy, Protection, Switches};
@@ -71,8 +72,9 @@ impl<M: Machine> MapRequest<M> {
 
     /// Returns whether everything that the options ask for exists.
     fn is_served(&self) -> bool {
-        let MapOptions { flags, switches, around, .. } = self.options;
-        switches == Switches::NONE && around == 0 && !flags.contains(MapFlags::GUARD)
+        let MapOptions { flags, switches, .. } = self.options;
+        let built = Switches::BATCH | Switches::TAG_AWARE | Switches::ATOMIC_AWARE;
+        built.contains(switches) && !flags.contains(MapFlags::GUARD)
     }
 
     fn sharing(&self) -> Sharing {
@@ -110,6 +112,7 @@ impl<M: Machine> MapRequest<M> {
             policy: self.options.policy,
             switches: self.options.switches,
             around: self.options.around,
+            sequence: Sequence::default(),
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::counters::Counter;
 use crate::decide::allows;
 use crate::error::{Refusal, VmError};
 use crate::fault::{Attempt, Origin};
+use crate::hint::NoScene;
 use crate::machine::Machine;
 use crate::mapping::Mapping;
 use vellum_abi::{ExitKind, FaultAccess, Protection};
@@ -87,7 +88,7 @@ impl<M: Machine> AddressSpace<M> {
 
     fn make_present(&self, page: Page, access: FaultAccess) -> Result<(), VmError> {
         loop {
-            match self.attempt(page, access, Origin::Change) {
+            match self.attempt(page, access, Origin::Change, &NoScene) {
                 Ok(Attempt::Present) => return Ok(()),
                 Ok(Attempt::Done) => {
                     self.counters.add(Counter::Populated, 1);

@@ -3,7 +3,7 @@
 //! Bits of a level 3 leaf (Arm ARM, "VMSAv8-64 Block descriptor and Page descriptor formats"):
 //!
 //! ```text
-//!  0      valid              10     AF, always set here      51  DBM, never set here
+//!  0      valid              10     AF, see below            51  DBM, never set here
 //!  1      page, not block    11     nG, set on user leaves   53  PXN, set on user leaves
 //!  4:2    AttrIndx           47:12  frame                    54  UXN
 //!  7:6    AP[2:1]            55     software: the frame is not the process's own
@@ -13,6 +13,9 @@
 //! The invariant that others rely on: a leaf of a frame that is not the process's own has AP[2]
 //! set (read-only) unless it was made by [`Descriptor::object`], and no leaf ever has DBM, so that
 //! hardware cannot make a shared frame writable (Arm ARM, "Hardware management of the dirty state").
+//! A leaf has the access flag from the start, but for a private one that was made ahead of any
+//! access: hardware sets that one's, so a live leaf is changed by compare-and-exchange alone, or
+//! broken first.
 
 use crate::addr::FrameAddress;
 use crate::frame::{ObjectFrame, OwnedFrame, SharedFrame};
@@ -135,6 +138,21 @@ impl Descriptor {
         Descriptor(frame.into_slot().to_physical() | USER_LEAF | access_bits(protection))
     }
 
+    /// Gives a process its own frame before it was asked for: hardware sets the access flag at the
+    /// first use. Only for a machine whose hardware does.
+    #[must_use]
+    #[inline]
+    pub fn private_ahead(frame: OwnedFrame, protection: Protection) -> Descriptor {
+        Descriptor(Descriptor::private(frame, protection).0 & !ACCESS_FLAG)
+    }
+
+    /// Returns whether a valid leaf has the access flag.
+    #[must_use]
+    #[inline]
+    pub const fn is_accessed(self) -> bool {
+        self.0 & ACCESS_FLAG != 0
+    }
+
     /// Shows a shared frame read-only, whatever the mapping allows.
     #[must_use]
     #[inline]
@@ -163,6 +181,14 @@ impl Descriptor {
     #[inline]
     pub const fn frame(self) -> FrameAddress {
         FrameAddress::containing(self.0 & FRAME)
+    }
+
+    /// Returns whether a slot of leaves shows its page's object or nothing: a first write would give
+    /// the page a private frame.
+    #[must_use]
+    #[inline]
+    pub const fn is_clean(self) -> bool {
+        self.0 == 0 || self.is_valid() && matches!(self.ownership(), Ownership::ReadShared)
     }
 
     /// Returns whose the frame of a valid leaf is.
@@ -237,7 +263,9 @@ impl Descriptor {
     pub const fn is_sound(self) -> bool {
         let writable = self.protection().contains(Protection::WRITE);
         let executable = self.protection().contains(Protection::EXECUTE);
-        self.0 & USER_LEAF == USER_LEAF
+        let ahead = matches!(self.ownership(), Ownership::Private);
+        let needed = if ahead { USER_LEAF & !ACCESS_FLAG } else { USER_LEAF };
+        self.0 & needed == needed
             && self.0 & DIRTY_BIT_MODIFIER == 0
             && !(writable && executable)
             && !(writable && matches!(self.ownership(), Ownership::ReadShared))

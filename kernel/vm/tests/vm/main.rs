@@ -5,7 +5,10 @@
 //! tries a million), `VELLUM_MODEL_SEED` where they begin, `VELLUM_MODEL_SCRIPT` a file to run instead, `VELLUM_MODEL_SCHEDULES` how many schedules of each race.
 #![expect(clippy::disallowed_methods, reason = "tests on the host may allocate")]
 
+mod around;
 mod asid;
+mod aware;
+mod batch;
 mod changes;
 mod cloning;
 mod coverage;
@@ -13,6 +16,7 @@ mod exhaustion;
 mod explore;
 mod explored;
 mod harness;
+mod instruction;
 mod parts;
 mod perform;
 mod policies;

@@ -97,6 +97,7 @@ fn row_55_a_clone_of_a_mapping_has_a_page_of_its_own() {
         switches: Switches::NONE,
         around: 0,
         hint: None,
+        sequence: vellum_vm::sequence::Sequence::default(),
     };
     let clone_fn = || mapping.duplicate_for_clone(&rig.model, &rig.account, rig.space.counters());
     let clone = clone_fn().expect("a frame");

@@ -14,6 +14,7 @@ use vellum_vm::mappings::{Mappings, Node};
 use vellum_vm::object::MemoryObject;
 use vellum_vm::page_table::Sharing;
 use vellum_vm::refpage;
+use vellum_vm::sequence::Sequence;
 use vellum_vm::tag::Tag;
 
 type Host = Model<Single>;
@@ -49,6 +50,7 @@ impl Tree {
             switches: Switches::NONE,
             around: 0,
             hint: None,
+            sequence: Sequence::default(),
         };
         self.mappings.insert(Node::allocate(&self.model, mapping).expect("a pool"));
     }
