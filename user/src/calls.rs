@@ -3,10 +3,19 @@
 //! Handles are plain values here. The types that own and close them are in [`crate::handles`], and
 //! [`crate::mapping`] owns ranges of this process's memory.
 
+mod tags;
+mod threads;
+
+pub use tags::{tags_read, tags_write};
+pub use threads::{
+    thread_create, thread_read_registers, thread_set_tag_mode, thread_start, thread_tag_mode,
+    thread_write_registers,
+};
+
 use crate::raw;
 use vellum_abi::{
     Advice, Call, Error, ExitReport, Handle, MapOptions, MappingInfo, ObjectInfo, Protection,
-    Registers, Rights, Stat, SystemInfo, TagControl,
+    Rights, Stat, SystemInfo,
 };
 
 /// Turns (status, value) into a result.
@@ -333,93 +342,8 @@ pub fn process_kill(process: Handle) -> Result<(), Error> {
     unsafe { call(Call::ProcessKill, [process.to_word()]) }.map(|_| ())
 }
 
-/// Makes a stopped thread in a process.
-///
-/// # Errors
-/// `InvalidState` for a dead process, `OutOfHandles`, `OutOfKernelMemory`, and those of the handle.
-pub fn thread_create(process: Handle) -> Result<Handle, Error> {
-    // SAFETY: a stopped thread changes nothing.
-    unsafe { call(Call::ThreadCreate, [process.to_word()]) }.map(handle)
-}
-
-/// Returns a stopped thread's registers.
-///
-/// # Errors
-/// `InvalidState` for a running thread, and those of the handle.
-pub fn thread_read_registers(thread: Handle) -> Result<Registers, Error> {
-    query::<{ Registers::WORDS }, 1>(Call::ThreadReadRegisters, [thread.to_word()])
-        .map(|words| Registers::from_words(&words))
-}
-
-/// Writes a stopped thread's registers.
-///
-/// # Errors
-/// `InvalidState` for a running thread, `InvalidRegisters`, and those of the handle.
-pub fn thread_write_registers(thread: Handle, registers: &Registers) -> Result<(), Error> {
-    let words = registers.to_words();
-    let address = words.as_ptr().expose_provenance() as u64;
-    // SAFETY: the call reads the record only.
-    unsafe { call(Call::ThreadWriteRegisters, [thread.to_word(), address]) }.map(|_| ())
-}
-
-/// Lets a stopped thread run.
-///
-/// # Errors
-/// `InvalidState` for a thread that was started already, and those of the handle.
-///
-/// # Safety
-/// 1. In this process: the thread's registers name code and a stack that are its own to run on.
-pub unsafe fn thread_start(thread: Handle) -> Result<(), Error> {
-    // SAFETY: duty 1.
-    unsafe { call(Call::ThreadStart, [thread.to_word()]) }.map(|_| ())
-}
-
 /// Returns what this machine is.
 #[must_use]
 pub fn system_query() -> SystemInfo {
     query(Call::SystemQuery, []).map(SystemInfo::from_words).unwrap_or_default()
-}
-
-/// Decides how tag check faults of a stopped thread, or of the caller by SELF, are reported and which
-/// tags `IRG` never gives it.
-///
-/// # Errors
-/// `TagsUnsupported`, `TagModeUnsupported`, `InvalidState` for a running thread, and those of the
-/// handle.
-pub fn thread_set_tag_mode(thread: Handle, control: TagControl) -> Result<(), Error> {
-    let arguments = [thread.to_word(), control.mode as u64, u64::from(control.exclude)];
-    // SAFETY: what programs may access stays as it is; only how a wrong tag is reported changes.
-    unsafe { call(Call::ThreadSetTagMode, arguments) }.map(|_| ())
-}
-
-/// Returns how tag check faults of a thread, or of the caller by SELF, are reported.
-///
-/// # Errors
-/// Those of the handle.
-pub fn thread_tag_mode(thread: Handle) -> Result<TagControl, Error> {
-    // SAFETY: the call has no effect on memory.
-    unsafe { call(Call::ThreadTagMode, [thread.to_word()]) }.map(TagControl::from_word)
-}
-
-/// Copies the tags of a process's memory into `tags`, a byte for each tag granule from `address` on;
-/// returns how many, and why not all of them.
-pub fn tags_read(process: Handle, address: u64, tags: &mut [u8]) -> (usize, Result<(), Error>) {
-    let place = tags.as_mut_ptr().expose_provenance() as u64;
-    let arguments = [process.to_word(), address, place, tags.len() as u64, 0, 0];
-    // SAFETY: the kernel writes inside `tags` only.
-    let (status, count) = unsafe { raw::call(Call::TagsRead as u64, arguments) };
-    (count as usize, result((status, 0)).map(|_| ()))
-}
-
-/// Sets the tags of a process's memory, a byte for each tag granule from `address` on; returns how
-/// many, and why not all of them.
-///
-/// # Safety
-/// 1. In this process: no reference with another tag is used to reach the granules afterwards.
-pub unsafe fn tags_write(process: Handle, address: u64, tags: &[u8]) -> (usize, Result<(), Error>) {
-    let place = tags.as_ptr().expose_provenance() as u64;
-    let arguments = [process.to_word(), address, place, tags.len() as u64, 0, 0];
-    // SAFETY: duty 1.
-    let (status, count) = unsafe { raw::call(Call::TagsWrite as u64, arguments) };
-    (count as usize, result((status, 0)).map(|_| ()))
 }

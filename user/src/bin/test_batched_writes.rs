@@ -102,7 +102,7 @@ fn same(sample: &Sample, more: Protection) -> Result<(), Error> {
     for turn in 0..1500 {
         seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         let number = (seed >> 8) as usize;
-        page = if number % 16 == 0 { number / 16 % PAGES } else { (page + 1) % PAGES };
+        page = if number.is_multiple_of(16) { number / 16 % PAGES } else { (page + 1) % PAGES };
         let place = page * PAGE + number % PAGE;
         for pages in &both {
             match number / PAGE % 16 {
