@@ -5,12 +5,14 @@
 
 use crate::arch::context::Context;
 use crate::arch::{thread_registers, tlb};
+use crate::memory::machine::Hardware;
 use crate::percpu;
 use crate::platform::interrupts;
 use crate::process::scheduler::{self, Leave, leave};
-use crate::process::{Outcome, Process};
+use crate::process::{Operation, Outcome, Process};
 use crate::syscall;
 use vellum_abi::{ExitKind, ExitReport, TagMode};
+use vellum_vm::BlockFault;
 use vellum_vm::addr::UserPointer;
 use vellum_vm::counters::Counter;
 use vellum_vm::fault;
@@ -54,9 +56,16 @@ pub extern "C" fn abort(context: &mut Context, esr: u64, far: u64) -> Leave {
     let process = &percpu::current().process;
     let abort = syndrome::abort(esr, far);
     if abort.kind == AbortKind::Mapping {
-        match process.space.handle_fault_in(abort.pointer, abort.access, &Faulting { context, far })
-        {
-            fault::Outcome::Resume => return Leave::Resume,
+        let scene = Faulting { context, far };
+        let mut outcome = process.space.handle_fault_in(abort.pointer, abort.access, &scene);
+        if outcome == fault::Outcome::Long {
+            match process.space.begin_block(abort.pointer, abort.access) {
+                Ok(fault) => return begin_block(fault),
+                Err(less) => outcome = less,
+            }
+        }
+        match outcome {
+            fault::Outcome::Resume | fault::Outcome::Long => return Leave::Resume,
             fault::Outcome::Changing => {
                 return leave(Outcome::Block(crate::process::Wait::AtRest(process.clone())));
             }
@@ -67,6 +76,13 @@ pub extern "C" fn abort(context: &mut Context, esr: u64, far: u64) -> Leave {
         }
     }
     leave(unmapped_cause(process, context, esr, &abort))
+}
+
+/// Makes a block as far as that goes at once; a block half made stays with the thread.
+#[cold]
+fn begin_block(fault: BlockFault<Hardware>) -> Leave {
+    let thread = percpu::current();
+    leave(Operation::Block(thread.process.clone(), fault).begin(thread).1)
 }
 
 /// Any other exception of user code.

@@ -44,7 +44,7 @@ pub enum Command {
     },
     /// Prints the figures
     Bench {
-        /// Only these: thread, paths, image
+        /// Only these: thread, thread_4m, paths, sparse_read, image
         #[arg(value_name = "NAME")]
         names: Vec<String>,
         /// Also writes figures.json and one CSV file for each into this directory

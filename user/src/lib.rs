@@ -62,6 +62,8 @@ pub mod memory;
 #[cfg(target_os = "none")]
 mod panic;
 #[cfg(target_os = "none")]
+mod promotion;
+#[cfg(target_os = "none")]
 pub mod raw;
 #[cfg(target_os = "none")]
 pub mod sweep;

@@ -103,6 +103,12 @@ impl MapRequest {
         MapRequest { policy, ..self }
     }
 
+    /// Returns the request with these switches on besides.
+    #[must_use]
+    pub fn with(self, switches: Switches) -> MapRequest {
+        MapRequest { switches: self.switches | switches, ..self }
+    }
+
     /// Returns the request at a fixed address.
     #[must_use]
     pub fn at(self, address: usize) -> MapRequest {

@@ -3,7 +3,7 @@
 use crate::family::Family;
 use crate::machine::Model;
 use crate::violation::Violation;
-use crate::walk::{is_tagged, permits};
+use crate::walk::{is_tagged, limited, permits};
 use crate::world::{Context, World};
 use vellum_abi::FaultAccess;
 use vellum_vm::addr::{FrameAddress, Page, UserPointer};
@@ -153,7 +153,7 @@ impl<F: Family> Cpu<F> {
         let mut world = self.model.world();
         let context = world.contexts[self.index].ok_or(fault(FaultKind::Translation))?;
         let entry = world.translate(self.index, context, page).map_err(fault)?;
-        if !permits(entry.word, access) {
+        if !permits(limited(entry.word, entry.limits), access) {
             return Err(fault(FaultKind::Permission));
         }
         let frame = FrameAddress::containing(entry.target());

@@ -14,6 +14,8 @@ pub const POISON_BYTE: u8 = 0xdb;
 pub const POISON_TAG: u8 = 0xd;
 /// The physical address of the first frame.
 const BASE: u64 = 0x4000_0000;
+/// Frames of a block. [`BASE`] is a multiple of its size.
+const BLOCK: usize = 512;
 const WORDS: usize = PAGE_SIZE as usize / 8;
 const GRANULE: usize = PAGE_SIZE as usize / GRANULES_PER_PAGE;
 
@@ -55,6 +57,8 @@ pub(crate) struct Frame {
     pub(crate) filled: bool,
     /// Whether something was written that instruction fetch may not see yet.
     pub(crate) unsynced: bool,
+    /// Whether a descriptor named the frame, or a CPU ran with it: walks may be in it.
+    pub(crate) linked: bool,
     /// Physical addresses of slots that walks found to name this frame.
     pub(crate) named_by: HashSet<u64>,
     words: Option<Box<[u64; WORDS]>>,
@@ -76,6 +80,7 @@ impl Frame {
             role: Role::Fresh,
             filled: false,
             unsynced: false,
+            linked: false,
             named_by: HashSet::new(),
             words: None,
             tags: None,
@@ -214,6 +219,17 @@ impl Frames {
         let index = self.free.pop()?;
         self.frames[index] = Frame::new(Some(1));
         Some(Self::address(index))
+    }
+
+    /// Takes 512 free frames that are aligned to their size.
+    pub(crate) fn allocate_block(&mut self) -> Option<FrameAddress> {
+        let is_free = |index: &usize| self.frames[*index].count.is_none();
+        let starts = (0..self.managed / BLOCK * BLOCK).step_by(BLOCK);
+        let start =
+            starts.rev().find(|start| (*start..start + BLOCK).all(|index| is_free(&index)))?;
+        self.free.retain(|index| !(start..start + BLOCK).contains(index));
+        self.frames[start..start + BLOCK].fill_with(|| Frame::new(Some(1)));
+        Some(Self::address(start))
     }
 
     /// Takes a frame back. Returns whether it was one that the allocator had given out.

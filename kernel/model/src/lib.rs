@@ -24,6 +24,7 @@ mod pool;
 mod tlb;
 mod violation;
 mod walk;
+mod watch;
 mod world;
 
 pub use audit::LeafView;
@@ -31,7 +32,7 @@ pub use cpu::{Cpu, Fault, FaultKind};
 pub use family::{Family, Single};
 pub use frame::{POISON_BYTE, POISON_TAG};
 pub use lock::{SpinMutex, SpinRwLock};
-pub use machine::{Acts, Model};
-pub use options::ModelOptions;
+pub use machine::Model;
+pub use options::{Acts, ModelOptions};
 pub use pool::{Pooled, PooledShared};
 pub use violation::Violation;

@@ -3,7 +3,7 @@
 use crate::family::Family;
 use crate::frame::Frame;
 use crate::lock::{SpinMutex, SpinRwLock};
-use crate::options::ModelOptions;
+use crate::options::{Acts, ModelOptions};
 use crate::pool::{PoolState, PooledShared};
 use crate::tlb::{Key, Tlb};
 use crate::violation::Violation;
@@ -14,31 +14,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use vellum_vm::account::Account;
 use vellum_vm::addr::{FrameAddress, Page};
+use vellum_vm::block::{BLOCK_PAGES, UninitBlock};
 use vellum_vm::counters::SystemCounters;
 use vellum_vm::frame::UninitFrame;
 use vellum_vm::machine::{Asid, Machine};
-use vellum_vm::page_table::{Descriptor, Slot};
+use vellum_vm::page_table::{Descriptor, Slot, Table};
 use vellum_vm::remains::Remains;
 use vellum_vm::tag::{GRANULES_PER_PAGE, Tag};
 use vellum_vm::tag_pages::TagPages;
 
-/// How often the machine did what.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Acts {
-    /// `DSB ISHST`.
-    pub dsb_ishst: u64,
-    /// `DSB ISH`.
-    pub dsb_ish: u64,
-    /// `ISB`.
-    pub isb: u64,
-    /// `TLBI` of every kind.
-    pub tlbi: u64,
-    /// Stores to descriptors.
-    pub stores: u64,
-    /// Whole-page fills and copies.
-    pub fills: u64,
-    /// Frames given out.
-    pub allocations: u64,
+/// Returns the frames of a block.
+fn pages_of(first: &FrameAddress) -> impl Iterator<Item = FrameAddress> + use<> {
+    let start = first.to_physical();
+    let frames = (0..BLOCK_PAGES).map(move |index| start + index * vellum_abi::PAGE_SIZE);
+    frames.map(FrameAddress::containing)
 }
 
 struct Shared<F: Family> {
@@ -113,51 +102,8 @@ impl<F: Family> Model<F> {
         self.world()
     }
 
-    /// Returns how many frames the allocator has.
-    #[must_use]
-    pub fn free_frames(&self) -> usize {
-        self.world().frames.free_count()
-    }
-
-    /// Returns how many pool objects are alive.
-    #[must_use]
-    pub fn pool_objects(&self) -> u64 {
-        self.0.pools.objects()
-    }
-
-    /// Returns the first frame that the allocator never had.
-    #[must_use]
-    pub fn first_fixed(&self) -> FrameAddress {
-        self.world().frames.first_fixed()
-    }
-
-    /// Lets the allocation fail, of a frame or a pool object, that comes as number `allocations`
-    /// from now; zero for none.
-    pub fn fail_in(&self, allocations: u64) {
-        self.0.pools.fail_in(allocations);
-    }
-
-    /// Returns how many allocations failed because of [`Self::fail_in`].
-    #[must_use]
-    pub fn injected(&self) -> u64 {
-        self.0.pools.injected()
-    }
-
-    /// Sets what [`Machine::should_pause`] answers.
-    pub fn set_pause(&self, pause: bool) {
-        self.0.pause.store(pause, Ordering::Relaxed);
-    }
-
-    /// Returns what the machine did since it was made.
-    #[must_use]
-    pub fn acts(&self) -> Acts {
-        self.world().acts
-    }
-
-    /// Returns what was violated, first to last.
-    #[must_use]
-    pub fn violations(&self) -> Vec<Violation> {
-        self.world().violations.clone()
+    pub(crate) fn pause(&self) -> &AtomicBool {
+        &self.0.pause
     }
 
     pub(crate) fn pools(&self) -> &Arc<PoolState> {
@@ -233,6 +179,20 @@ impl<F: Family> Machine for Model<F> {
         self.act().frame(frame).count.unwrap_or(0)
     }
 
+    fn allocate_block(&self) -> Option<UninitBlock> {
+        let mut world = self.act();
+        if self.0.pools.fails_now() {
+            return None;
+        }
+        world.acts.allocations += 1;
+        world.frames.allocate_block().map(UninitBlock::from_allocator)
+    }
+
+    fn free_block(&self, block: UninitBlock) {
+        let mut world = self.act();
+        pages_of(&block.into_first()).for_each(|frame| world.free(frame));
+    }
+
     fn read(&self, slot: Slot) -> Descriptor {
         let descriptor = Descriptor::from_word(self.act().load(F::cpu(), slot));
         if descriptor == Descriptor::BUSY {
@@ -255,6 +215,10 @@ impl<F: Family> Machine for Model<F> {
         Ok(())
     }
 
+    fn copy_table(&self, from: Table, to: &UninitFrame) {
+        self.act().copy_table(F::cpu(), from, to.address());
+    }
+
     fn dsb_ishst(&self) {
         let mut world = self.act();
         world.acts.dsb_ishst += 1;
@@ -273,7 +237,10 @@ impl<F: Family> Machine for Model<F> {
     }
 
     fn tlbi_leaf(&self, asid: Asid, page: Page) {
-        self.invalidate(|_| vec![Key::new(asid.0, 3, page.number())]);
+        self.invalidate(|world| {
+            let keys = [3, 2].map(|level| Key::new(asid.0, level, page.number()));
+            keys.into_iter().filter(|key| world.tlb.is_last_level(*key)).collect()
+        });
     }
 
     fn tlbi_page(&self, asid: Asid, page: Page) {
@@ -294,6 +261,20 @@ impl<F: Family> Machine for Model<F> {
 
     fn zero_page_with_tag(&self, frame: &UninitFrame, tag: Tag) {
         self.fill(frame, |frame| {
+            frame.fill(0);
+            frame.set_tags([tag.value(); GRANULES_PER_PAGE]);
+        });
+    }
+
+    fn zero_block(&self, block: &UninitBlock) {
+        let mut world = self.act();
+        pages_of(&block.first()).for_each(|frame| world.fresh::<F>(frame).fill(0));
+    }
+
+    fn zero_block_with_tag(&self, block: &UninitBlock, tag: Tag) {
+        let mut world = self.act();
+        pages_of(&block.first()).for_each(|frame| {
+            let frame = world.fresh::<F>(frame);
             frame.fill(0);
             frame.set_tags([tag.value(); GRANULES_PER_PAGE]);
         });

@@ -1,4 +1,4 @@
-//! What a model machine is made of.
+//! What a model machine is made of, and what it counts.
 
 /// What a model machine is made of.
 #[derive(Clone, Copy, Debug)]
@@ -19,4 +19,23 @@ impl Default for ModelOptions {
     fn default() -> ModelOptions {
         ModelOptions { frames: 1024, fixed_frames: 4, cpus: 2, tags: true, access_flags: true }
     }
+}
+
+/// How often the machine did what.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Acts {
+    /// `DSB ISHST`.
+    pub dsb_ishst: u64,
+    /// `DSB ISH`.
+    pub dsb_ish: u64,
+    /// `ISB`.
+    pub isb: u64,
+    /// `TLBI` of every kind.
+    pub tlbi: u64,
+    /// Stores to descriptors.
+    pub stores: u64,
+    /// Whole-page fills and copies.
+    pub fills: u64,
+    /// Frames given out.
+    pub allocations: u64,
 }

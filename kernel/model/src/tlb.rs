@@ -5,7 +5,8 @@
 //! barrier that completes it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use vellum_vm::addr::FrameAddress;
+use vellum_vm::addr::{FrameAddress, Page};
+use vellum_vm::page_table::Descriptor;
 
 /// What an entry is found by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,11 +23,27 @@ impl Key {
         if level == 3 { Key::Leaf(asid, page) } else { Key::Table(asid, level, span(page, level)) }
     }
 
+    /// Returns the first page that the descriptor translates or leads to, and its level.
+    pub(crate) fn place(self) -> (Page, u32) {
+        match self {
+            Key::Leaf(_, page) => (Page::from_number(page), 3),
+            Key::Table(_, level, span) => (Page::from_number(span << (9 * (3 - level))), level),
+        }
+    }
+
     pub(crate) fn asid(self) -> u16 {
         match self {
             Key::Leaf(asid, _) | Key::Table(asid, _, _) => asid,
         }
     }
+}
+
+/// Bytes that a block descriptor of level 2 maps.
+const BLOCK_BYTES: u64 = 2 << 20;
+
+/// Returns whether a descriptor, cached under a key, maps a block of level 2.
+pub(crate) fn is_block(key: Key, word: u64) -> bool {
+    matches!(key, Key::Table(_, 2, _)) && word & 0b11 == 0b01
 }
 
 fn span(page: u64, level: u32) -> u64 {
@@ -39,6 +56,8 @@ pub(crate) struct Entry {
     pub(crate) word: u64,
     /// The physical address it was read from.
     pub(crate) slot: u64,
+    /// What the table descriptors on the way, this one among them, forbid below it.
+    pub(crate) limits: u64,
     /// The root that the walk began at.
     pub(crate) root: u64,
     /// The CPUs whose barrier removes the entry, one bit each.
@@ -46,6 +65,11 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
+    /// Returns what an entry of a block says of one of its pages.
+    pub(crate) fn page(&self, page: Page) -> Entry {
+        Entry { word: Descriptor::from_word(self.word).page_of_block(page).to_word(), ..*self }
+    }
+
     /// Returns the frame or table that the descriptor names.
     pub(crate) fn target(&self) -> u64 {
         FrameAddress::containing(self.word).to_physical()
@@ -91,10 +115,22 @@ impl Tlb {
         }
     }
 
-    /// Returns the keys of entries that name a frame.
+    /// Returns the keys of entries that name a frame, alone or as part of a block.
     pub(crate) fn naming(&self, frame: u64) -> impl Iterator<Item = Key> {
-        let bounds = (frame, LOWEST.0, LOWEST.1)..(frame + 1, LOWEST.0, LOWEST.1);
-        self.targets.range(bounds).map(|(_, _, key)| *key)
+        let at = |frame: u64| {
+            let bounds = (frame, LOWEST.0, LOWEST.1)..(frame + 1, LOWEST.0, LOWEST.1);
+            self.targets.range(bounds)
+        };
+        let blocks = at(frame & !(BLOCK_BYTES - 1)).filter(|(_, cpu, key)| {
+            self.entry(*cpu, *key).is_some_and(|entry| is_block(*key, entry.word))
+        });
+        at(frame).chain(blocks).map(|(_, _, key)| *key)
+    }
+
+    /// Returns whether a key is of a page, or of a block that some CPU holds.
+    pub(crate) fn is_last_level(&self, key: Key) -> bool {
+        let mut entries = (0..32).filter_map(|cpu| self.entry(cpu, key));
+        matches!(key, Key::Leaf(..)) || entries.any(|entry| is_block(key, entry.word))
     }
 
     /// Returns the entries that were read from an address below `end` and not below `start`.

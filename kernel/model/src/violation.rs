@@ -32,6 +32,8 @@ pub enum Violation {
     TwoAsids(Asid, Asid),
     /// A frame was filled while a TLB held a translation to it.
     FilledWhileMapped(FrameAddress),
+    /// A frame was overwritten with descriptors while a descriptor named it.
+    FilledWhileReachable(FrameAddress),
     /// A frame was filled a second time: more than one write pass over a fresh frame.
     FilledTwice(FrameAddress),
     /// A frame was filled while the filling CPU held a lock.

@@ -4,7 +4,7 @@
 //! Arm ARM, "VMSAv8-64 translation table format descriptors", "Data accesses permissions".
 
 use crate::cpu::FaultKind;
-use crate::tlb::{Entry, Key};
+use crate::tlb::{Entry, Key, is_block};
 use crate::violation::Violation;
 use crate::world::{Context, World};
 use vellum_abi::FaultAccess;
@@ -21,6 +21,18 @@ const READ_ONLY: u64 = 1 << 7;
 const ATTRIBUTE_INDEX: u64 = 0b111 << 2;
 /// The attribute index that the kernel gives to Normal Tagged memory.
 const TAGGED_INDEX: u64 = 0;
+/// APTable, UXNTable and PXNTable of a table descriptor.
+const TABLE_LIMITS: u64 = 0b11111 << 59;
+
+/// Returns what the limits of the tables on the way make of a leaf (Arm ARM, "Hierarchical control
+/// of data access permissions").
+pub(crate) fn limited(leaf: u64, limits: u64) -> u64 {
+    let pxn = limits >> 59 & 1;
+    let uxn = limits >> 60 & 1;
+    let no_el0 = limits >> 61 & 1;
+    let read_only = limits >> 62 & 1;
+    (leaf | pxn << 53 | uxn << 54 | read_only << 7) & !(no_el0 << 6)
+}
 
 /// Returns whether EL0 may make an access through a leaf.
 pub(crate) fn permits(leaf: u64, access: FaultAccess) -> bool {
@@ -65,11 +77,14 @@ impl World {
         if let Some(entry) = self.tlb.entry(cpu, key(3)) {
             return Ok(*entry);
         }
+        if let Some(entry) = self.tlb.entry(cpu, key(2)).filter(|e| is_block(key(2), e.word)) {
+            return Ok(entry.page(page));
+        }
         let cached = (0..3).rev().find_map(|level| {
             let entry = self.tlb.entry(cpu, key(level))?;
-            Some((level + 1, entry.target(), entry.doomed))
+            Some((level + 1, entry.target(), entry.doomed, entry.limits))
         });
-        let (first, mut table, mut doomed) = cached.unwrap_or((0, context.root, 0));
+        let (first, mut table, mut doomed, mut limits) = cached.unwrap_or((0, context.root, 0, 0));
         for level in first..4 {
             let slot = Table::new(FrameAddress::containing(table)).slot(page.table_index(level));
             let word = self.visible(slot);
@@ -79,12 +94,14 @@ impl World {
                 return Err(FaultKind::Translation);
             }
             self.check_walked(slot, level, word);
-            let entry = Entry { word, slot: slot.physical(), root: context.root, doomed };
+            let last = level == 3 || is_block(key(level), word);
+            limits |= if last { 0 } else { word & TABLE_LIMITS };
+            let entry = Entry { word, slot: slot.physical(), root: context.root, doomed, limits };
             self.tlb.insert(cpu, key(level), entry);
             self.frame(descriptor.frame()).named_by.insert(slot.physical());
             (table, doomed) = (entry.target(), entry.doomed);
-            if level == 3 {
-                return Ok(entry);
+            if last {
+                return Ok(if level == 3 { entry } else { entry.page(page) });
             }
         }
         Err(FaultKind::Translation)
@@ -109,12 +126,37 @@ impl World {
         word | ACCESS_FLAG
     }
 
+    /// Walks from a root to the descriptor at `level` on the way to a page, as memory has it now.
+    /// Returns its word, and the limits of it and of those above.
+    pub(crate) fn walk_memory(&mut self, root: u64, page: Page, level: u32) -> Option<(u64, u64)> {
+        let (mut table, mut limits) = (root, 0);
+        for here in 0.. {
+            let slot = Table::new(FrameAddress::containing(table)).slot(page.table_index(here));
+            let word = self.table(slot.table().frame()).word(slot.index());
+            let descriptor = Descriptor::from_word(word);
+            if !descriptor.is_valid() {
+                return None;
+            }
+            let is_block = here == 2 && word & 0b11 == 0b01;
+            limits |= if here == 3 || is_block { 0 } else { word & TABLE_LIMITS };
+            if is_block && level == 3 {
+                return Some((descriptor.page_of_block(page).to_word(), limits));
+            }
+            if here == level {
+                return Some((word, limits));
+            }
+            table = descriptor.frame().to_physical();
+        }
+        None
+    }
+
     fn check_walked(&mut self, slot: Slot, level: u32, word: u64) {
-        if word & 0b11 != 0b11 {
+        let is_block = level == 2 && word & 0b11 == 0b01;
+        if word & 0b11 != 0b11 && !is_block {
             self.violate(Violation::UnknownDescriptor(slot, word));
         }
         let target = Descriptor::from_word(word).frame();
-        if level == 3 {
+        if level == 3 || is_block {
             if !is_sound(word) {
                 self.violate(Violation::UnsoundLeaf(target, word));
             }

@@ -2,18 +2,21 @@
 
 use crate::family::Family;
 use crate::frame::{Frame, Frames, Role};
-use crate::machine::Acts;
+use crate::options::Acts;
 use crate::tlb::{Key, Tlb};
 use crate::violation::Violation;
+use crate::walk::limited;
 use std::collections::BTreeMap;
 use vellum_abi::PAGE_SIZE;
 use vellum_vm::addr::{FrameAddress, Page};
 use vellum_vm::machine::Asid;
-use vellum_vm::page_table::{Descriptor, Slot, Table};
+use vellum_vm::page_table::{Descriptor, SLOTS, Slot, Table};
 
 /// Bits of a valid descriptor that may change live: AP, AF, PXN, UXN and those that software owns
 /// (Arm ARM, "Using break-before-make when updating translation table entries").
 const LIVE_BITS: u64 = 0b11 << 6 | 1 << 10 | 0b11 << 53 | 0xf << 55;
+/// Bytes that a block of level 2 maps.
+const BLOCK_BYTES: u64 = 2 << 20;
 /// Bits that hardware ignores.
 const SOFTWARE_BITS: u64 = 0xf << 55;
 
@@ -128,7 +131,8 @@ impl World {
         let physical = slot.physical();
         let old = self.load(cpu, slot);
         let valid = |word| Descriptor::from_word(word).is_valid();
-        if valid(new) {
+        // A table that was never linked is built as its maker likes.
+        if valid(new) && self.table(slot.table().frame()).linked {
             if valid(old) && !is_live_change(old, new) {
                 self.violate(Violation::NoBreak(slot));
             }
@@ -143,8 +147,28 @@ impl World {
         }
         self.acts.stores += 1;
         self.table(slot.table().frame()).set_word(slot.index(), new);
+        if valid(new)
+            && let Some(named) = self.frames.live(Descriptor::from_word(new).frame())
+        {
+            named.linked = true;
+        }
         if old != new {
             self.pending.entry(physical).or_insert(Pending { old, cpu });
+        }
+    }
+
+    /// Copies a table into a frame that nobody can walk to yet.
+    pub(crate) fn copy_table(&mut self, cpu: usize, from: Table, to: FrameAddress) {
+        if self.frame(to).linked {
+            self.violate(Violation::FilledWhileReachable(to));
+        }
+        let target = Table::new(to);
+        for index in 0..SLOTS {
+            let word = self.load(cpu, from.slot(index));
+            let old = self.table(to).word(index);
+            self.table(to).set_word(index, word);
+            // What a walk may find there until the barrier is anything.
+            self.pending.entry(target.slot(index).physical()).or_insert(Pending { old, cpu });
         }
     }
 
@@ -199,13 +223,17 @@ impl World {
 
     /// Returns a slot that a walk could find to name the frame, of those where one did before.
     fn reachable_from(&mut self, frame: FrameAddress) -> Option<Slot> {
-        let slots: Vec<u64> = self.frame(frame).named_by.iter().copied().collect();
+        let own = self.frame(frame).named_by.iter().copied().collect::<Vec<u64>>();
+        let block = FrameAddress::containing(frame.to_physical() & !(BLOCK_BYTES - 1));
+        let by_block = self.frames.live(block).map(|first| first.named_by.clone());
+        let slots = own.into_iter().chain(by_block.unwrap_or_default()).collect::<Vec<u64>>();
         slots.into_iter().map(slot_at).find(|slot| {
             let table = slot.table().frame();
             let is_table = self.frames.live(table).is_some_and(|table| table.role == Role::Table);
             let names = |word| {
                 let descriptor = Descriptor::from_word(word);
-                descriptor.is_valid() && descriptor.frame() == frame
+                let names_block = descriptor.is_block() && descriptor.frame() == block;
+                descriptor.is_valid() && (descriptor.frame() == frame || names_block)
             };
             is_table && (names(self.visible(*slot)) || names(self.table(table).word(slot.index())))
         })
@@ -247,6 +275,7 @@ impl World {
         if let Some(violation) = clash {
             self.violate(violation);
         }
+        self.frame(FrameAddress::containing(context.root)).linked = true;
         self.contexts[cpu] = Some(context);
     }
 
@@ -259,11 +288,18 @@ impl World {
         }
         let entries: Vec<_> = self.tlb.entries().map(|(_, key, entry)| (key, *entry)).collect();
         for (key, entry) in entries {
-            let slot = slot_at(entry.slot);
-            let now = self.table(slot.table().frame()).word(slot.index());
-            if (now ^ entry.word) & !SOFTWARE_BITS != 0 {
-                let page = if let Key::Leaf(_, page) = key { page } else { 0 };
-                let page = Page::from_number(page);
+            let (page, level) = key.place();
+            let now = self.walk_memory(entry.root, page, level);
+            let is_same = now.is_some_and(|(word, limits)| {
+                let (new, old) = if level == 3 {
+                    (limited(word, limits), limited(entry.word, entry.limits))
+                } else {
+                    (word | limits, entry.word | entry.limits)
+                };
+                (new ^ old) & !SOFTWARE_BITS == 0
+            });
+            if !is_same {
+                let now = now.map_or(0, |(word, _)| word);
                 self.violate(Violation::StaleTranslation(page, entry.word, now));
             }
         }

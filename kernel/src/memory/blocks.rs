@@ -140,6 +140,38 @@ impl Blocks {
         taken
     }
 
+    /// Takes a whole block and returns its first frame: from the buddy, or one that waits in the layer.
+    pub(super) fn take_block(&mut self) -> Option<u32> {
+        let index = match self.buddy.alloc(1) {
+            Some(index) => index as u32,
+            None => self.take_spare()?,
+        };
+        self.free -= BLOCK_FRAMES;
+        Some(index * BLOCK_FRAMES as u32)
+    }
+
+    /// Takes a wholly free block out of the layer.
+    fn take_spare(&mut self) -> Option<u32> {
+        let mut index = self.first;
+        while self.spare != 0 {
+            let block = self.blocks.get(index as usize)?;
+            if usize::from(block.free) == BLOCK_FRAMES {
+                self.spare -= 1;
+                self.unlist(index);
+                self.blocks[index as usize] = Block::OUT;
+                return Some(index);
+            }
+            index = block.next;
+        }
+        None
+    }
+
+    /// Gives back a whole block that starts at a frame.
+    pub(super) fn give_whole_block(&mut self, first: u32) {
+        self.free += BLOCK_FRAMES;
+        self.buddy.dealloc(first as usize / BLOCK_FRAMES, 1);
+    }
+
     /// Returns a block that has a free frame, from the buddy if the layer has none.
     fn first_block(&mut self) -> Option<u32> {
         if self.first == NONE {

@@ -154,11 +154,7 @@ pub fn allocate() -> Option<FrameAddress> {
     };
     let count = &entry(frame).count;
     if cfg!(debug_assertions) {
-        if count.load(Ordering::Relaxed) == POISONED {
-            poison::check(address(frame));
-        } else {
-            assert!(count.load(Ordering::Relaxed) == 0, "a free frame has a count");
-        }
+        check_free(frame, count);
     }
     count.store(1, Ordering::Relaxed);
     Some(address(frame))
@@ -179,6 +175,52 @@ pub fn give_back(frame: FrameAddress) {
     let cache = &percpu::this().frames;
     if !cache.push(number) {
         spill(cache, number);
+    }
+}
+
+/// Takes a block of 512 frames, aligned to its size; each has a count of one and contents that are
+/// anything.
+pub fn allocate_block() -> Option<FrameAddress> {
+    let first = BLOCKS.lock().take_block()?;
+    if cfg!(debug_assertions) {
+        (first..first + BLOCK_FRAMES as u32)
+            .for_each(|frame| check_free(frame, &entry(frame).count));
+    }
+    set_counts(first, 1);
+    Some(address(first))
+}
+
+/// Gives a block back. The count of each of its frames is one.
+pub fn give_back_block(first: FrameAddress) {
+    let first = number(first.to_physical());
+    if cfg!(debug_assertions) {
+        for frame in first..first + BLOCK_FRAMES as u32 {
+            let count = entry(frame).count.load(Ordering::Relaxed);
+            assert!(count == 1, "a block freed while a count is not one");
+            poison::write(address(frame));
+        }
+    }
+    set_counts(first, if cfg!(debug_assertions) { POISONED } else { 0 });
+    BLOCKS.lock().give_whole_block(first);
+}
+
+/// Sets the counts of a block's frames.
+fn set_counts(first: u32, count: u32) {
+    let start: *const Entry = entry(first);
+    // SAFETY: A block's frames are frames of RAM, whose entries lie side by side.
+    let entries = unsafe { core::slice::from_raw_parts(start, BLOCK_FRAMES) };
+    // By eights, so that loop control is a small part of it.
+    for some in entries.as_chunks::<8>().0 {
+        some.iter().for_each(|entry| entry.count.store(count, Ordering::Relaxed));
+    }
+}
+
+/// Checks that a free frame is as it was left.
+fn check_free(frame: u32, count: &AtomicU32) {
+    if count.load(Ordering::Relaxed) == POISONED {
+        poison::check(address(frame));
+    } else {
+        assert!(count.load(Ordering::Relaxed) == 0, "a free frame has a count");
     }
 }
 

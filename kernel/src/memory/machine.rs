@@ -15,10 +15,11 @@ use spin::Once;
 use vellum_abi::{PAGE_SIZE, TAG_GRANULE};
 use vellum_vm::account::Account;
 use vellum_vm::addr::{FrameAddress, Page};
+use vellum_vm::block::UninitBlock;
 use vellum_vm::counters::SystemCounters;
 use vellum_vm::frame::UninitFrame;
 use vellum_vm::machine::{Asid, Machine, PoolExhausted, Pools};
-use vellum_vm::page_table::{Descriptor, Slot};
+use vellum_vm::page_table::{Descriptor, Slot, Table};
 use vellum_vm::remains::Remains;
 use vellum_vm::tag::Tag;
 use vellum_vm::tag_pages::TagPages;
@@ -98,6 +99,14 @@ impl Machine for Hardware {
         frames::count(frame)
     }
 
+    fn allocate_block(&self) -> Option<UninitBlock> {
+        frames::allocate_block().map(UninitBlock::from_allocator)
+    }
+
+    fn free_block(&self, block: UninitBlock) {
+        frames::give_back_block(block.into_first());
+    }
+
     #[inline]
     fn read(&self, slot: Slot) -> Descriptor {
         Descriptor::from_word(word(slot).load(Ordering::Acquire))
@@ -115,6 +124,12 @@ impl Machine for Hardware {
             Ok(_) => Ok(()),
             Err(other) => Err(Descriptor::from_word(other)),
         }
+    }
+
+    #[inline]
+    fn copy_table(&self, from: Table, to: &UninitFrame) {
+        // SAFETY: As in `copy_page`. A table that is copied is complete and no more written.
+        unsafe { page_fill::copy(frame_pointer(from.frame()), frame_pointer(to.address())) };
     }
 
     #[inline]
@@ -162,6 +177,16 @@ impl Machine for Hardware {
     fn zero_page_with_tag(&self, frame: &UninitFrame, tag: Tag) {
         // SAFETY: As in `zero_page`.
         unsafe { page_fill::zero_with_tag(frame_pointer(frame.address()), tag.value()) };
+    }
+
+    fn zero_block(&self, block: &UninitBlock) {
+        // SAFETY: An uninitialised block is its holder's alone.
+        unsafe { page_fill::zero_block(frame_pointer(block.first())) };
+    }
+
+    fn zero_block_with_tag(&self, block: &UninitBlock, tag: Tag) {
+        // SAFETY: As in `zero_block`.
+        unsafe { page_fill::zero_block_with_tag(frame_pointer(block.first()), tag.value()) };
     }
 
     #[inline]

@@ -11,7 +11,9 @@ use crate::memory::machine::Hardware;
 use crate::memory::pools::PoolArc;
 use crate::syscall::bytes::Transfer;
 use vellum_abi::Error;
-use vellum_vm::ops::{self, Change};
+use vellum_vm::BlockFault;
+use vellum_vm::error::VmError;
+use vellum_vm::ops::{self, Change, Promotion};
 
 /// Status and value for x0 and x1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +22,13 @@ pub struct Reply {
     pub status: u64,
     /// What the call returns.
     pub value: u64,
+}
+
+impl Reply {
+    /// Returns a value with the error that ended the call, if one did.
+    fn of((value, error): (u64, Option<VmError>)) -> Reply {
+        Reply { status: error.map_or(0, |error| Error::from(error) as u64), value }
+    }
 }
 
 /// How far a run of an operation came.
@@ -37,6 +46,10 @@ pub enum Operation {
     /// A change of a process's address space. Its results are in the registers already, unless it
     /// fails on the way.
     Change(PoolArc<Process>, Change<Hardware>),
+    /// A block that a fault of the process calls for.
+    Block(PoolArc<Process>, BlockFault<Hardware>),
+    /// Private blocks that `advise` asks for.
+    Promotion(PoolArc<Process>, Promotion<Hardware>),
     /// A process that is made as the clone of another.
     Clone(Cloning),
     /// Bytes on the way between processes or to the console.
@@ -57,6 +70,17 @@ impl Operation {
                     process.patient.wake_all();
                     let reply = |error| Reply { status: Error::from(error) as u64, value: 0 };
                     Progress::Done(change.failure().map(reply))
+                }
+            },
+            Operation::Block(process, fault) => match fault.run(&process.space) {
+                ops::Progress::Paused => Progress::Paused,
+                ops::Progress::Done => Progress::Done(None),
+            },
+            Operation::Promotion(process, promotion) => match promotion.run(&process.space) {
+                ops::Progress::Paused => Progress::Paused,
+                ops::Progress::Done => {
+                    process.patient.wake_all();
+                    Progress::Done(Some(Reply::of(promotion.result())))
                 }
             },
             Operation::Clone(cloning) => cloning.run(thread),

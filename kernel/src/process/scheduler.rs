@@ -99,8 +99,9 @@ fn catch_up(thread: &PoolArc<Thread>) -> bool {
     loop {
         let operation = thread.operation.lock().take();
         let mut operation = match (operation, thread.process.life()) {
-            // Nobody will see the results of a transfer, and it may take for ever.
-            (Some(Operation::Transfer(_)) | None, Life::Ending(_)) => {
+            // Nobody will see the results of a transfer, and it may take for ever; nobody will use a
+            // block that is half made.
+            (Some(Operation::Transfer(_) | Operation::Block(..)) | None, Life::Ending(_)) => {
                 Operation::End(End::new(thread.process.clone()))
             }
             (Some(operation), _) => operation,

@@ -7,6 +7,7 @@ use crate::process::handle::Object;
 use crate::process::{Operation, Process, first};
 use vellum_abi::{
     Advice, Error, FaultAccess, Handle, MapFlags, MapOptions, PAGE_SIZE, Protection, Rights,
+    Switches,
 };
 use vellum_vm::addr::UserPointer;
 use vellum_vm::error::{Refusal, VmError};
@@ -14,6 +15,7 @@ use vellum_vm::machine::Pools;
 use vellum_vm::object::MemoryObject;
 use vellum_vm::ops::{Change, MapRequest};
 use vellum_vm::refpage;
+use vellum_vm::tag::Tag;
 
 pub(super) fn map(request: &Request<'_>) -> Result {
     let [target, object, address, length, options, offset] = request.arguments;
@@ -61,7 +63,16 @@ pub(super) fn advise(request: &Request<'_>) -> Result {
         Advice::PopulateWrite => {
             begin(request, &target, target.space.populate(range, FaultAccess::Write))
         }
-        Advice::Promote => Err(Error::InvalidAdvice.into()),
+        Advice::Promote => match target.space.promote(range) {
+            Ok(promotion) => {
+                let operation = Operation::Promotion(target.clone(), promotion);
+                Ok(match operation.begin(request.thread) {
+                    (Some(reply), _) => Answer::Reply(reply),
+                    (None, outcome) => Answer::Outcome(outcome),
+                })
+            }
+            Err(refusal) => Err(Stop::from_refusal(refusal, &target)),
+        },
     }
 }
 
@@ -101,6 +112,21 @@ fn snapshot(
     Ok(Hardware.share(object).map_err(VmError::from)?)
 }
 
+/// Returns the object of anonymous memory: the kernel's, or, where its tables and blocks may come to
+/// be, one that the caller pays for and that goes with its last mapping.
+fn zeros(
+    request: &Request<'_>,
+    options: MapOptions,
+) -> core::result::Result<PoolArc<MemoryObject<Hardware>>, Error> {
+    let spans = Switches::SHARED_TABLES | Switches::HUGE;
+    if options.switches.intersection(spans) == Switches::NONE {
+        return Ok(first::zero_object().clone());
+    }
+    let space = &request.process().space;
+    let object = refpage::tagged(&Hardware, space.account(), Tag::ZERO, space.counters())?;
+    Ok(Hardware.share(object).map_err(VmError::from)?)
+}
+
 /// Returns the object that a word names and what the caller's rights allow of it.
 fn mappable(
     request: &Request<'_>,
@@ -109,7 +135,7 @@ fn mappable(
 ) -> core::result::Result<(PoolArc<MemoryObject<Hardware>>, Protection), Error> {
     let handle = Handle::from_word(word).ok_or(Error::BadHandle)?;
     if handle == Handle::ANONYMOUS {
-        return Ok((first::zero_object().clone(), Protection::ALL));
+        return Ok((zeros(request, options)?, Protection::ALL));
     }
     let unnamed = MapFlags::REFPAGE | MapFlags::TAG_HINT;
     if options.flags.intersection(unnamed) != MapFlags::NONE {

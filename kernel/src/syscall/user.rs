@@ -81,8 +81,8 @@ fn resolve(process: &PoolArc<Process>, fault: &CopyFault) -> Result<(), Stop> {
     if abort.kind != AbortKind::Mapping {
         return Err(Error::BadAddress.into());
     }
-    match process.space.handle_fault_at(abort.pointer, abort.access) {
-        Outcome::Resume => Ok(()),
+    match process.space.handle_kernel_fault_at(abort.pointer, abort.access) {
+        Outcome::Resume | Outcome::Long => Ok(()),
         Outcome::Changing => Err(Stop::Restart(Wait::AtRest(process.clone()))),
         Outcome::Die(kind) => Err(VmError::of_access(kind).into()),
     }

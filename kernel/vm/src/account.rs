@@ -60,6 +60,19 @@ impl Account {
         self.frames.charge(1)
     }
 
+    /// Charges several frames, all or none.
+    ///
+    /// # Errors
+    /// `LimitReached`.
+    pub fn charge_frames(&self, frames: u64) -> Result<(), VmError> {
+        self.frames.charge(frames)
+    }
+
+    /// Takes the charge of several frames back.
+    pub fn credit_frames(&self, frames: u64) {
+        self.frames.credit(frames);
+    }
+
     /// Takes the charge of one frame back.
     #[inline]
     pub fn credit_frame(&self) {

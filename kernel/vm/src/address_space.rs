@@ -19,7 +19,8 @@ use crate::machine::{Asid, Machine};
 use crate::mappings::Mappings;
 use crate::ops::Change;
 use crate::page_table::{self, Table};
-use lock_api::{RwLock, RwLockReadGuard};
+use crate::reserve::Reserve;
+use lock_api::{Mutex, RwLock, RwLockReadGuard};
 use vellum_abi::Stat;
 
 /// What the lock protects.
@@ -56,6 +57,8 @@ pub struct AddressSpace<M: Machine> {
     pub(crate) root: Table,
     pub(crate) state: RwLock<M::RwLock, State<M>>,
     pub(crate) counters: Counters,
+    /// Tables for splits of private blocks.
+    pub(crate) reserve: Mutex<M::Mutex, Reserve>,
     pub(crate) account: M::Shared<Account>,
     context: AsidSlot,
 }
@@ -72,7 +75,8 @@ impl<M: Machine> AddressSpace<M> {
         let counters = Counters::new();
         counters.add(Counter::TableFrames, 1);
         let (state, context) = (RwLock::new(state), AsidSlot::new());
-        Ok(AddressSpace { machine, root, state, counters, account, context })
+        let reserve = Mutex::new(Reserve::default());
+        Ok(AddressSpace { machine, root, state, counters, reserve, account, context })
     }
 
     /// Returns the root table, for the translation base register.

@@ -7,10 +7,10 @@
 use crate::addr::{Page, PageRange};
 use crate::address_space::{AddressSpace, State};
 use crate::counters::Counter;
-use crate::fault::leaf_of;
 use crate::machine::Machine;
 use crate::mapping::Mapping;
 use crate::page_table::{Descriptor, LEAF_LEVEL, Slot};
+use crate::plan::leaf_of;
 use vellum_abi::Protection;
 
 impl<M: Machine> AddressSpace<M> {

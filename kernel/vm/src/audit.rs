@@ -5,6 +5,8 @@
 
 use crate::addr::Page;
 use crate::address_space::{AddressSpace, State};
+use crate::block::BLOCK_PAGES;
+use crate::block_fault::BLOCK_LEVEL;
 use crate::counters::Counter;
 use crate::machine::Machine;
 use crate::mapping::Mapping;
@@ -28,8 +30,12 @@ pub enum Finding {
     WrongFrame(Page),
     /// A private leaf whose frame has no owner, or a writable one whose frame has several.
     Count(Page),
+    /// A pointer to a shared table or block that is not the one of its mapping's object and attribute.
+    WrongTable(Page),
     /// The counter of private frames does not fit.
     PrivateFrames,
+    /// The counter of private blocks, or the tables kept for their splits, do not fit.
+    Blocks,
     /// The counter of table frames does not fit.
     TableFrames,
 }
@@ -39,6 +45,7 @@ pub enum Finding {
 struct Tally {
     private: u64,
     tables: u64,
+    blocks: u64,
 }
 
 impl<M: Machine> AddressSpace<M> {
@@ -57,7 +64,11 @@ impl<M: Machine> AddressSpace<M> {
         if tally.private != self.counters.value(Counter::PrivateFrames) {
             return Err(Finding::PrivateFrames);
         }
-        if tally.tables != self.counters.value(Counter::TableFrames) {
+        let reserve = self.reserve.lock().count();
+        if tally.blocks != reserve || tally.blocks != self.counters.value(Counter::Blocks) {
+            return Err(Finding::Blocks);
+        }
+        if tally.tables + reserve != self.counters.value(Counter::TableFrames) {
             return Err(Finding::TableFrames);
         }
         Ok(())
@@ -81,7 +92,11 @@ impl<M: Machine> AddressSpace<M> {
             if !descriptor.is_valid() {
                 continue;
             }
-            if level == LEAF_LEVEL {
+            if level == BLOCK_LEVEL && descriptor.is_block() {
+                self.audit_block(state, page, descriptor, tally)?;
+            } else if level != LEAF_LEVEL && descriptor.is_shared_table() {
+                audit_pointer(state, page, level, descriptor)?;
+            } else if level == LEAF_LEVEL {
                 self.audit_leaf(state, page, descriptor, tally)?;
             } else {
                 let next = Table::new(descriptor.frame());
@@ -89,6 +104,30 @@ impl<M: Machine> AddressSpace<M> {
             }
         }
         Ok(())
+    }
+
+    fn audit_block(
+        &self,
+        state: &State<M>,
+        start: Page,
+        block: Descriptor,
+        tally: &mut Tally,
+    ) -> Result<(), Finding> {
+        let mapping = state.mappings.find(start).ok_or(Finding::Orphan(start))?;
+        if !mapping.covers_span(start, BLOCK_LEVEL) {
+            return Err(Finding::Orphan(start.max(mapping.range.end())));
+        }
+        if block.is_private_block() {
+            tally.blocks += 1;
+            let mut pages = (0..BLOCK_PAGES).map(|index| start.add(index));
+            return pages.try_for_each(|page| {
+                self.audit_leaf(state, page, block.page_of_block(page), tally)
+            });
+        }
+        let shown = mapping.object.shared_block();
+        let wanted = shown.map(|first| Descriptor::shared_block(first, mapping.protection));
+        let right = mapping.shows_blocks() && wanted == Some(block);
+        if right { Ok(()) } else { Err(Finding::WrongTable(start)) }
     }
 
     fn audit_leaf(
@@ -114,6 +153,26 @@ impl<M: Machine> AddressSpace<M> {
         } else {
             Err(Finding::WrongFrame(page))
         }
+    }
+}
+
+/// Checks a slot of a table at `level` that points to a shared table: the object's for the memory
+/// attribute, and nothing outside the mapping is below it.
+fn audit_pointer<M: Machine>(
+    state: &State<M>,
+    page: Page,
+    level: u32,
+    pointer: Descriptor,
+) -> Result<(), Finding> {
+    let mapping = state.mappings.find(page).ok_or(Finding::Orphan(page))?;
+    if !mapping.covers_span(page, level) {
+        return Err(Finding::Orphan(page.max(mapping.range.end())));
+    }
+    let table = mapping.object.shared_table(mapping.protection, level + 1);
+    if mapping.shares_tables() && table.map(Descriptor::shared_table) == Some(pointer) {
+        Ok(())
+    } else {
+        Err(Finding::WrongTable(page))
     }
 }
 

@@ -14,7 +14,7 @@ use crate::addr::Page;
 use crate::address_space::{AddressSpace, State};
 use crate::counters::Counter;
 use crate::error::VmError;
-use crate::fault::{Attempt, Plan, plan};
+use crate::fault::Attempt;
 use crate::fill::Written;
 use crate::flush::flush_pages;
 use crate::frame::{self, OwnedFrame};
@@ -22,6 +22,7 @@ use crate::machine::Machine;
 use crate::mapping::Mapping;
 use crate::object::ObjectPage;
 use crate::page_table::{self, Descriptor, Ownership, Slot, Walk};
+use crate::plan::{Plan, plan};
 use crate::sequence::{Claim, MOST_AHEAD};
 
 /// Pages of the largest batch: the one that faulted and those ahead of it.
@@ -212,7 +213,7 @@ fn slots<M: Machine>(
 ) -> impl Iterator<Item = (Page, Slot)> + '_ {
     let find = |page| match page_table::find(&space.machine, space.root, page) {
         Walk::Leaf(slot) => Some((page, slot)),
-        Walk::Missing { .. } => None,
+        _ => None,
     };
     core::iter::successors(find(start), move |(page, slot)| {
         let next = page.add(1);

@@ -9,21 +9,21 @@
 //! is no more what was seen sends the frame back and the fault round again.
 
 use crate::addr::{Page, UserPointer};
-use crate::address_space::{AddressSpace, State};
+use crate::address_space::AddressSpace;
 use crate::counters::Counter;
 use crate::decide::{Action, Leaf, decide};
 use crate::error::VmError;
-use crate::fill::{Fill, Written};
 use crate::flush::{break_leaf, flush_pages};
-use crate::frame::{self, OwnedFrame, UninitFrame};
+use crate::frame::{self, OwnedFrame};
 use crate::hint::{NoScene, Scene};
 use crate::machine::Machine;
 use crate::mapping::Mapping;
-use crate::object::{MemoryObject, ObjectPage};
-use crate::page_table::{self, Descriptor, Ownership, Sharing, Slot, Walk};
-use crate::tag::Tag;
+use crate::object::MemoryObject;
+use crate::page_table::{self, Descriptor, Ownership, Slot, Walk};
+use crate::plan::{Plan, plan, shared_leaf};
+use crate::span_fault::Step;
 use crate::unshare::Unshared;
-use vellum_abi::{ExitKind, FaultAccess, Policy, Protection, Switches};
+use vellum_abi::{ExitKind, FaultAccess, Protection, Switches};
 
 /// Switches under which the instruction that faulted matters.
 const AWARE: Switches = Switches::TAG_AWARE.union(Switches::ATOMIC_AWARE);
@@ -35,6 +35,8 @@ pub enum Outcome {
     Resume,
     /// A long operation has the page in hand: try again when the address space is at rest.
     Changing,
+    /// A block is to be made, which takes long: [`AddressSpace::begin_block`] begins that.
+    Long,
     /// Nothing can resolve it.
     Die(ExitKind),
 }
@@ -46,6 +48,9 @@ pub(crate) enum Attempt {
     /// There was nothing to do for a long operation.
     Present,
     Again,
+    /// Again, but for less at once: memory is short.
+    Less,
+    Long,
     Changing,
 }
 
@@ -58,45 +63,39 @@ pub(crate) enum Origin {
     Change,
 }
 
-/// A private page that is about to be made: what was seen under the lock, and what to do.
-pub(crate) struct Plan<M: Machine> {
-    pub(crate) page: Page,
-    pub(crate) slot: Slot,
-    pub(crate) seen: Descriptor,
-    pub(crate) generation: u64,
-    pub(crate) protection: Protection,
-    /// `None` for the bytes that the source keeps outside any frame.
-    pub(crate) fill: Option<Fill>,
-    /// Holds the source of a copy while no lock does.
-    source: Option<M::Shared<MemoryObject<M>>>,
-}
-
-impl<M: Machine> Plan<M> {
-    /// Initialises a frame for the page.
-    #[inline]
-    pub(crate) fn fill(&self, machine: &M, frame: UninitFrame) -> (OwnedFrame, Written) {
-        match &self.source {
-            Some(source) => source.make(self.fill, frame, self.protection),
-            None => {
-                self.fill.unwrap_or(Fill::Zero(Tag::ZERO)).apply(machine, frame, self.protection)
-            }
-        }
-    }
+/// How much one fault may serve at once where the mapping has that switched on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Effort {
+    /// The page alone.
+    Page,
+    /// Whole tables, and blocks that exist.
+    Tables,
+    /// Blocks that are to be made, too.
+    Blocks,
 }
 
 impl<M: Machine> AddressSpace<M> {
     /// Resolves a translation or permission fault on a page that an access on a program's behalf
-    /// took.
+    /// took. Never `Long`: the kernel's own accesses make no blocks.
     pub fn handle_fault(&self, page: Page, access: FaultAccess) -> Outcome {
-        self.resolve(page, access, &NoScene)
+        self.resolve(page, access, Effort::Tables, &NoScene)
     }
 
     #[inline]
-    fn resolve(&self, page: Page, access: FaultAccess, scene: &impl Scene) -> Outcome {
+    fn resolve(
+        &self,
+        page: Page,
+        access: FaultAccess,
+        most: Effort,
+        scene: &impl Scene,
+    ) -> Outcome {
+        let mut effort = most;
         loop {
-            match self.attempt(page, access, Origin::Program, scene) {
+            match self.attempt(page, access, (Origin::Program, effort), scene) {
                 Ok(Attempt::Done | Attempt::Present) => return Outcome::Resume,
                 Ok(Attempt::Again) => {}
+                Ok(Attempt::Less) => effort = Effort::Page,
+                Ok(Attempt::Long) => return Outcome::Long,
                 Ok(Attempt::Changing) => return Outcome::Changing,
                 Err(kind) => {
                     let tag = kind == ExitKind::TagCheck;
@@ -107,14 +106,20 @@ impl<M: Machine> AddressSpace<M> {
         }
     }
 
-    /// Resolves a fault at an address as the syndrome gives it, of an instruction that nobody knows.
+    /// Resolves a program's fault at an address as the syndrome gives it, of an instruction that
+    /// nobody knows.
     #[inline]
     pub fn handle_fault_at(&self, pointer: UserPointer, access: FaultAccess) -> Outcome {
         self.handle_fault_in(pointer, access, &NoScene)
     }
 
-    /// Resolves a fault at an address as the syndrome gives it. `scene` is asked only about
-    /// mappings that are tag-aware or atomic-aware.
+    /// Resolves a fault of the kernel's own at an address of the program's. Never `Long`.
+    pub fn handle_kernel_fault_at(&self, pointer: UserPointer, access: FaultAccess) -> Outcome {
+        self.resolve_at(pointer, access, Effort::Tables, &NoScene)
+    }
+
+    /// Resolves a program's fault at an address as the syndrome gives it. `scene` is asked only
+    /// about mappings that are tag-aware or atomic-aware.
     #[inline]
     pub fn handle_fault_in(
         &self,
@@ -122,8 +127,19 @@ impl<M: Machine> AddressSpace<M> {
         access: FaultAccess,
         scene: &impl Scene,
     ) -> Outcome {
+        self.resolve_at(pointer, access, Effort::Blocks, scene)
+    }
+
+    #[inline]
+    fn resolve_at(
+        &self,
+        pointer: UserPointer,
+        access: FaultAccess,
+        most: Effort,
+        scene: &impl Scene,
+    ) -> Outcome {
         match pointer.page() {
-            Some(page) => self.resolve(page, access, scene),
+            Some(page) => self.resolve(page, access, most, scene),
             None => {
                 self.counters.add(Counter::Denied, 1);
                 Outcome::Die(ExitKind::NotMapped)
@@ -137,7 +153,7 @@ impl<M: Machine> AddressSpace<M> {
         &self,
         page: Page,
         access: FaultAccess,
-        origin: Origin,
+        (origin, effort): (Origin, Effort),
         scene: &impl Scene,
     ) -> Result<Attempt, ExitKind> {
         // Lookup.
@@ -147,16 +163,24 @@ impl<M: Machine> AddressSpace<M> {
         }
         let mapping = state.mappings.find(page).ok_or(ExitKind::NotMapped)?;
         let walk = page_table::find(&self.machine, self.root, page);
-        let (slot, seen) = match walk {
-            Walk::Leaf(slot) => (slot, self.machine.read(slot)),
-            Walk::Missing { slot, .. } => (slot, Descriptor::EMPTY),
-        };
+        let (slot, seen) = (walk.slot(), page_table::leaf(&self.machine, walk, page));
         let aware = mapping.switches.intersection(AWARE) != Switches::NONE;
         let access =
             if aware { self.consider(&state, mapping, seen, access, scene)? } else { access };
         // Decide.
         let Mapping { policy, protection, sharing, .. } = *mapping;
-        match decide(policy, protection, sharing, Leaf::of(&self.machine, seen), access) {
+        let action = decide(policy, protection, sharing, Leaf::of(&self.machine, seen), access);
+        if mapping.switches != Switches::NONE
+            && let Some(step) = self.span_step(&state, mapping, page, walk, (action, effort))
+        {
+            let work = match step {
+                Step::Now(attempt) => return Ok(attempt),
+                Step::Later(work) => work,
+            };
+            drop(state);
+            return self.work_on_span(work).map_err(death);
+        }
+        match action {
             Action::Deny => return Err(ExitKind::AccessDenied),
             Action::Wait => return Ok(Attempt::Again),
             Action::Nothing if origin == Origin::Change => return Ok(Attempt::Present),
@@ -213,12 +237,13 @@ impl<M: Machine> AddressSpace<M> {
     pub(crate) fn leaf_slot(&self, page: Page) -> Result<Slot, VmError> {
         loop {
             match page_table::find(&self.machine, self.root, page) {
-                Walk::Leaf(slot) => return Ok(slot),
                 Walk::Missing { slot, .. } => {
                     let table = page_table::allocate_table(&self.machine, &self.account)?;
                     page_table::install_table(&self.machine, slot, table);
                     self.counters.add(Counter::TableFrames, 1);
                 }
+                // No fault has been here: there are no shared tables and no blocks.
+                walk => return Ok(walk.slot()),
             }
         }
     }
@@ -322,64 +347,6 @@ impl<M: Machine> AddressSpace<M> {
             None => false,
         }
     }
-}
-
-/// Returns the leaf that shows an object's frame, or `None` if the page has no frame yet.
-#[inline]
-fn shared_leaf<M: Machine>(mapping: &Mapping<M>, page: Page) -> Option<Descriptor> {
-    let shown = mapping.object.page(mapping.object_page(page));
-    leaf_of(shown, mapping.sharing, mapping.protection)
-}
-
-/// As [`shared_leaf`], of a page that was looked up already.
-#[inline]
-pub(crate) fn leaf_of(
-    shown: ObjectPage,
-    sharing: Sharing,
-    protection: Protection,
-) -> Option<Descriptor> {
-    Some(match (shown, sharing) {
-        (ObjectPage::Reference(frame, _) | ObjectPage::Fixed(frame), _) => {
-            Descriptor::read_shared(frame, protection)
-        }
-        // `map` lets no policy show an object that has nothing to show.
-        (ObjectPage::Frameless(_), _) => return None,
-        (ObjectPage::Memory(frame), Sharing::Private) => {
-            Descriptor::read_shared(frame?.read_only(), protection)
-        }
-        (ObjectPage::Memory(frame), Sharing::Shared) => Descriptor::object(frame?, protection),
-    })
-}
-
-/// Returns whether private pages are copies even where a fill would do: the reviewers who proposed
-/// the policy knew of no content, only of a page.
-#[inline]
-const fn always_copies(policy: Policy) -> bool {
-    matches!(policy, Policy::InMapping | Policy::Object | Policy::Wrap)
-}
-
-/// Plans a private page, or returns `None` if its source has no frame yet.
-// As `write_private`.
-#[inline(always)]
-pub(crate) fn plan<M: Machine>(
-    state: &State<M>,
-    mapping: &Mapping<M>,
-    page: Page,
-    slot: Slot,
-    seen: Descriptor,
-) -> Option<Plan<M>> {
-    let fill = match mapping.object.page(mapping.object_page(page)) {
-        ObjectPage::Reference(frame, _) if always_copies(mapping.policy) => {
-            Some(Fill::Copy(frame.address()))
-        }
-        ObjectPage::Reference(_, fill) => Some(fill),
-        ObjectPage::Frameless(fill) => fill,
-        ObjectPage::Memory(frame) => Some(Fill::Copy(frame?.address())),
-        ObjectPage::Fixed(frame) => Some(Fill::Copy(frame.address())),
-    };
-    let source = matches!(fill, None | Some(Fill::Copy(_))).then(|| mapping.object.clone());
-    let (generation, protection) = (state.generation, mapping.protection);
-    Some(Plan { page, slot, seen, generation, protection, fill, source })
 }
 
 /// Returns how a process dies of an error while a page was touched.

@@ -27,7 +27,7 @@ pub enum Fill {
 }
 
 /// What a fill wrote, in bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Written {
     filled: u64,
     copied: u64,
@@ -45,13 +45,23 @@ impl Written {
     /// Adds what was written to the counters of the address space that asked for it.
     #[inline]
     pub fn count(self, counters: &Counters) {
-        if self.copied == 0 {
+        if self.filled != 0 {
             counters.add(Counter::BytesFilled, self.filled);
-        } else {
+        }
+        if self.copied != 0 {
             counters.add(Counter::BytesCopied, self.copied);
         }
         if self.tags != 0 {
             counters.add(Counter::TagBytes, self.tags);
+        }
+    }
+
+    /// Adds up what several fills wrote.
+    pub(crate) fn and(self, other: Written) -> Written {
+        Written {
+            filled: self.filled + other.filled,
+            copied: self.copied + other.copied,
+            tags: self.tags + other.tags,
         }
     }
 }
@@ -86,7 +96,7 @@ impl Fill {
         (OwnedFrame::after_fill(frame), self.written(tagged))
     }
 
-    fn written(self, tagged: bool) -> Written {
+    pub(crate) fn written(self, tagged: bool) -> Written {
         let copies = matches!(self, Fill::Copy(_) | Fill::CopyBytes(_));
         Written {
             filled: if copies { 0 } else { PAGE_SIZE },

@@ -39,7 +39,31 @@ pub fn break_leaf<M: Machine>(
     Some(Broken(slot))
 }
 
-/// Removes everything of an address space from every TLB: leaves that were made read-only before.
+/// Breaks what a slot above the last level holds, on the way to a page, if it is still
+/// `descriptor`; walks that meet BUSY until it is made come again.
+///
+/// One invalidation by address does where what is made translates every other page as before.
+pub(crate) fn break_table<M: Machine>(
+    space: &AddressSpace<M>,
+    slot: Slot,
+    page: Page,
+    descriptor: Descriptor,
+) -> Option<Broken> {
+    let machine = &space.machine;
+    machine.exchange(slot, descriptor, Descriptor::BUSY).ok()?;
+    // Orders the invalid descriptor, and the words of the table that comes, before the TLBI.
+    machine.dsb_ishst();
+    // VAE1IS and not VALE1IS: walk caches hold the descriptor that goes.
+    machine.tlbi_page(space.asid(), page);
+    space.counters.add(Counter::Tlbi, 1);
+    // Nobody walks by the old descriptor when this completes.
+    machine.dsb_ish();
+    Some(Broken(slot))
+}
+
+/// Removes everything of an address space from every TLB: leaves that were made
+/// read-only before, or descriptors above the last level that were made invalid, below which any number
+/// of leaves may be cached.
 pub fn flush_space<M: Machine>(space: &AddressSpace<M>) {
     // Orders the new descriptors before the TLBI, as in `flush_pages`.
     space.machine.dsb_ishst();

@@ -9,9 +9,10 @@
 //! memory: a tag written through an untagged view would be dropped without a word.
 
 use crate::addr::{FrameAddress, Page};
+use crate::block::UninitBlock;
 use crate::counters::SystemCounters;
 use crate::frame::UninitFrame;
-use crate::page_table::{Descriptor, Slot};
+use crate::page_table::{Descriptor, Slot, Table};
 use crate::remains::Remains;
 use crate::tag::Tag;
 use crate::tag_pages::TagPages;
@@ -68,6 +69,11 @@ pub trait Machine: Pools + Clone + Send + Sync + 'static {
     /// Returns a frame's count: private leaves and kernel holds.
     fn frame_count(&self, frame: FrameAddress) -> u32;
 
+    /// Takes 512 frames side by side, aligned to their size. Each has a count of one.
+    fn allocate_block(&self) -> Option<UninitBlock>;
+    /// Gives a block back, each of whose frames has a count of one. No translation may be left.
+    fn free_block(&self, block: UninitBlock);
+
     // ---- descriptors: words of translation tables and page stores, single-copy atomic ----
 
     /// Reads a slot. What was published through it with [`Self::exchange`] is seen (acquire).
@@ -79,6 +85,9 @@ pub trait Machine: Pools + Clone + Send + Sync + 'static {
     /// # Errors
     /// What the slot holds instead.
     fn exchange(&self, slot: Slot, current: Descriptor, new: Descriptor) -> Result<(), Descriptor>;
+
+    /// Copies a table's words into a frame that no descriptor names yet.
+    fn copy_table(&self, from: Table, to: &UninitFrame);
 
     // ---- barriers and TLB maintenance, all broadcast to the Inner Shareable domain ----
 
@@ -103,6 +112,10 @@ pub trait Machine: Pools + Clone + Send + Sync + 'static {
     fn zero_page(&self, frame: &UninitFrame);
     /// Writes zeros and one tag on every tag granule.
     fn zero_page_with_tag(&self, frame: &UninitFrame, tag: Tag);
+    /// Writes zeros to a block; tags stay as they are.
+    fn zero_block(&self, block: &UninitBlock);
+    /// Writes zeros and one tag on every tag granule of a block.
+    fn zero_block_with_tag(&self, block: &UninitBlock, tag: Tag);
     /// Writes one byte throughout; tags stay as they are.
     fn fill_page(&self, frame: &UninitFrame, byte: u8);
     /// Writes tag zero on every tag granule; bytes stay as they are. Any frame, as `protect` to

@@ -3,14 +3,15 @@
 use crate::account::Account;
 use crate::addr::{Page, PageRange};
 use crate::counters::Counters;
+use crate::decide::allows;
 use crate::error::VmError;
 use crate::machine::Machine;
 use crate::object::MemoryObject;
-use crate::page_table::Sharing;
+use crate::page_table::{Sharing, span_end, span_start};
 use crate::sequence::Sequence;
 use crate::tag_pages::TagUse;
 use core::ptr;
-use vellum_abi::{Policy, Protection, Switches};
+use vellum_abi::{FaultAccess, Policy, Protection, Switches};
 
 /// A mapping. Holding one holds its object.
 #[derive(Debug)]
@@ -78,6 +79,44 @@ impl<M: Machine> Mapping<M> {
             copy.object = machine.share(self.object.duplicate(account, counters)?)?;
         }
         Ok(copy)
+    }
+
+    /// Returns whether reads of clean pages may go through the object's own translation tables: only
+    /// those of a private mapping of a reference object, which nothing below may execute.
+    #[must_use]
+    pub fn shares_tables(&self) -> bool {
+        let either = Switches::SHARED_TABLES | Switches::HUGE;
+        self.switches.intersection(either) != Switches::NONE && self.shows_one_frame()
+    }
+
+    /// Returns whether reads of clean pages may map the object's block. Where there is no memory for
+    /// one, its tables do.
+    #[must_use]
+    pub fn shows_blocks(&self) -> bool {
+        self.switches.contains(Switches::HUGE) && self.shows_one_frame()
+    }
+
+    /// Returns whether a first write may make a whole block private.
+    #[must_use]
+    pub fn writes_blocks(&self) -> bool {
+        self.switches.contains(Switches::HUGE_WRITES)
+            && self.shows_one_frame()
+            && allows(self.protection, FaultAccess::Write)
+    }
+
+    fn shows_one_frame(&self) -> bool {
+        self.sharing == Sharing::Private
+            && self.policy == Policy::ReferencePage
+            && self.object.has_reference_frame()
+            && !self.protection.contains(Protection::EXECUTE)
+            && allows(self.protection, FaultAccess::Read)
+    }
+
+    /// Returns whether the mapping covers all that one slot of a table at `level` on the way to a
+    /// page spans.
+    #[must_use]
+    pub fn covers_span(&self, page: Page, level: u32) -> bool {
+        self.range.start() <= span_start(page, level) && span_end(page, level) <= self.range.end()
     }
 
     /// Returns the part of the mapping from `page` on, which lies inside it.

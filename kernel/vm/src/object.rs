@@ -12,6 +12,7 @@
 
 use crate::account::Account;
 use crate::addr::FrameAddress;
+use crate::block::{self, BLOCK_PAGES, SharedBlock};
 pub use crate::content::{Content, Extent};
 use crate::counters::{Counter, Counters};
 use crate::error::VmError;
@@ -19,16 +20,18 @@ use crate::fill::{Fill, Written, apply_stored};
 use crate::frame::{self, ObjectFrame, OwnedFrame, SharedFrame, UninitFrame};
 use crate::machine::Machine;
 use crate::page_store::PageStore;
-use crate::page_table;
+use crate::page_table::{self, SharedTables};
 use crate::remains::Remains;
 use crate::stored::Stored;
 use crate::tag::Tag;
 use vellum_abi::{ObjectInfo, ObjectKind, PAGE_SIZE, Protection, TAG_BYTES_PER_PAGE};
 
-enum Contents<M: Machine> {
+pub(crate) enum Contents<M: Machine> {
     Reference {
         frame: FrameAddress,
         content: Content,
+        tables: SharedTables,
+        block: SharedBlock,
     },
     /// Stored content is there for `Content::Bytes` alone.
     Frameless {
@@ -48,9 +51,9 @@ enum Contents<M: Machine> {
 
 /// Page-indexed contents that can be mapped.
 pub struct MemoryObject<M: Machine> {
-    machine: M,
-    account: M::Shared<Account>,
-    contents: Contents<M>,
+    pub(crate) machine: M,
+    pub(crate) account: M::Shared<Account>,
+    pub(crate) contents: Contents<M>,
 }
 
 /// What a fault needs to know of an object's page before it may touch anything.
@@ -86,7 +89,8 @@ impl<M: Machine> MemoryObject<M> {
             return Err(error);
         }
         machine.system().refpage_made();
-        let contents = Contents::Reference { frame: frame.into_address(), content };
+        let (tables, block) = (SharedTables::default(), SharedBlock::default());
+        let contents = Contents::Reference { frame: frame.into_address(), content, tables, block };
         Ok(MemoryObject { machine, account, contents })
     }
 
@@ -116,7 +120,7 @@ impl<M: Machine> MemoryObject<M> {
         account: &M::Shared<Account>,
         counters: &Counters,
     ) -> Result<MemoryObject<M>, VmError> {
-        let Contents::Reference { frame: source, content } = &self.contents else {
+        let Contents::Reference { frame: source, content, .. } = &self.contents else {
             return Err(VmError::WrongPolicy);
         };
         let machine = &self.machine;
@@ -257,7 +261,7 @@ impl<M: Machine> MemoryObject<M> {
     #[inline]
     pub fn page(&self, index: u64) -> ObjectPage {
         match &self.contents {
-            Contents::Reference { frame, content } => {
+            Contents::Reference { frame, content, .. } => {
                 let fill = content.fill().unwrap_or(Fill::Copy(*frame));
                 ObjectPage::Reference(SharedFrame::of_object(*frame), fill)
             }
@@ -324,7 +328,9 @@ impl<M: Machine> MemoryObject<M> {
     pub fn info(&self, references: u64) -> ObjectInfo {
         let (kind, detail) = self.kind();
         let frames = match &self.contents {
-            Contents::Reference { .. } => 1,
+            Contents::Reference { tables, block, .. } => {
+                1 + tables.frames() + block.first().map_or(0, |_| BLOCK_PAGES)
+            }
             Contents::Frameless { .. } => 0,
             Contents::Memory { .. } => self.store().map_or(0, PageStore::committed),
             Contents::Fixed { pages, .. } => *pages,
@@ -338,7 +344,12 @@ impl<M: Machine> MemoryObject<M> {
 impl<M: Machine> Drop for MemoryObject<M> {
     fn drop(&mut self) {
         match &mut self.contents {
-            Contents::Reference { frame, .. } => {
+            Contents::Reference { frame, tables, block, .. } => {
+                // Before the frame that they name.
+                tables.free(&self.machine, &self.account);
+                if let Some(first) = block.take() {
+                    block::free(&self.machine, &self.account, first);
+                }
                 let page = UninitFrame::from_allocator(*frame);
                 frame::free(&self.machine, &self.account, page);
                 self.machine.system().refpage_gone();

@@ -37,9 +37,11 @@ struct Benchmark {
 /// Every program that measures.
 const BENCHMARKS: &[Benchmark] = &[
     Benchmark { name: "thread", program: "thread", arguments: &[] },
+    Benchmark { name: "thread_4m", program: "thread_4m", arguments: &[] },
     Benchmark { name: "paths", program: "paths", arguments: &[] },
     Benchmark { name: "paths", program: "forks", arguments: &[] },
     Benchmark { name: "sweep", program: "sweep", arguments: &[] },
+    Benchmark { name: "sparse_read", program: "sparse_read", arguments: &[] },
 ];
 
 /// Prints the figures of these names, or all, and writes them into a directory.

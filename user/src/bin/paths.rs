@@ -12,7 +12,7 @@ extern crate alloc;
 
 use alloc::{format, vec, vec::Vec};
 use core::arch::asm;
-use vellum_user::abi::{Call, Error, Handle};
+use vellum_user::abi::{Call, Error, Handle, Switches};
 use vellum_user::figures::{Figure, Hundredths};
 use vellum_user::mapping::{MapRequest, PAGE};
 use vellum_user::{Arguments, Mapping, MemoryObject, println, system, testing};
@@ -25,6 +25,8 @@ const SAMPLES: usize = 1500;
 const PAGES: usize = SAMPLES + 4;
 /// Bytes that one last-level translation table covers.
 const TABLE_SPAN: usize = 512 * PAGE;
+/// Where shared tables are split: a GiB boundary.
+const SPLITS: usize = 0x40_0000_0000;
 /// The tag of the tagged cases.
 const TAG: u8 = 9;
 
@@ -42,6 +44,7 @@ fn main(arguments: &Arguments) -> Result<(), Error> {
     bench.object("zero", Handle::ANONYMOUS, 0)?;
     bench.object("pattern", pattern.handle(), 0)?;
     bench.object("bytes", bytes.handle(), 0)?;
+    bench.first_write_split(pattern.handle())?;
     if system::tags_supported() {
         bench.object("tagged", MemoryObject::tagged(TAG)?.handle(), TAG)?;
     } else {
@@ -130,6 +133,26 @@ impl Bench {
         self.print(&if plain { "read_fault".into() } else { format!("read_fault_{name}") });
         self.pages(&mapping, tag, count_store);
         self.print(&format!("write_after_read_{name}"));
+        mapping.unmap()
+    }
+
+    /// Measures first writes below shared tables of leaves, each of which gives the process a table
+    /// and a page of its own.
+    fn first_write_split(&mut self, object: Handle) -> Result<(), Error> {
+        let length = SAMPLES * TABLE_SPAN;
+        let request = MapRequest {
+            switches: Switches::SHARED_TABLES,
+            // Off by a page, so that the table above is the process's own.
+            ..MapRequest::of(object, length + 2 * PAGE).at(SPLITS - PAGE)
+        };
+        let mapping = request.map()?;
+        let base = count_nothing();
+        (0..length).step_by(TABLE_SPAN).for_each(|span| _ = mapping.read(PAGE + span));
+        let spans = (0..length).step_by(TABLE_SPAN);
+        for (sample, span) in self.samples.iter_mut().zip(spans) {
+            *sample = count_store(mapping.pointer(PAGE + span)) - base;
+        }
+        self.print("first_write_split");
         mapping.unmap()
     }
 

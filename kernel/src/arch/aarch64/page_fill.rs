@@ -5,13 +5,14 @@
 
 use super::page_loops::{
     copy_by_instruction, copy_by_pairs, copy_tags_by_block, copy_with_tags_by_256, fill_by_pairs,
-    fill_by_set, set_tags_by_256, set_tags_by_block, zero_and_tag_by_block,
-    zero_and_tag_by_block_64, zero_and_tag_by_set, zero_and_tag_by_stores, zero_by_block,
-    zero_by_block_64,
+    fill_by_set, set_tags_by_256, set_tags_by_block, zero_2m_by_block_64,
+    zero_and_tag_2m_by_block_64, zero_and_tag_by_block, zero_and_tag_by_block_64,
+    zero_and_tag_by_set, zero_and_tag_by_stores, zero_by_block, zero_by_block_64,
 };
 use crate::arch::features::Features;
 use crate::arch::mte::with_tag;
 use core::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
+use vellum_abi::PAGE_SIZE;
 
 /// How to write zeros, with or without a tag.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -109,6 +110,39 @@ pub unsafe fn zero_with_tag(page: *mut u8, tag: u8) {
     } else {
         // SAFETY: As above.
         unsafe { zero_with_tag_otherwise(page, tag, zeroing) }
+    }
+}
+
+/// Bytes of a block, which is what [`zero_block`] writes.
+const BLOCK_BYTES: usize = 2 << 20;
+
+/// Writes zeros to 2 MiB. Tags stay as they are.
+///
+/// # Safety
+/// `block` is the start of aligned 2 MiB in the direct map that only the caller uses.
+pub unsafe fn zero_block(block: *mut u8) {
+    if ZEROING.load(Ordering::Relaxed) == Zeroing::Block64 as u8 {
+        // SAFETY: The caller's duty; the block size was read from the CPU.
+        return unsafe { zero_2m_by_block_64(block) };
+    }
+    for offset in (0..BLOCK_BYTES).step_by(PAGE_SIZE as usize) {
+        // SAFETY: The caller's duty; a page of the block.
+        unsafe { zero(block.wrapping_add(offset)) };
+    }
+}
+
+/// Writes zeros and one tag on every granule of 2 MiB. On a machine without tags: zeros.
+///
+/// # Safety
+/// As for [`zero_block`].
+pub unsafe fn zero_block_with_tag(block: *mut u8, tag: u8) {
+    if ZEROING.load(Ordering::Relaxed) == Zeroing::Block64 as u8 && has_tags() {
+        // SAFETY: The caller's duty; tags exist and the block size was read from the CPU.
+        return unsafe { zero_and_tag_2m_by_block_64(with_tag(block, tag)) };
+    }
+    for offset in (0..BLOCK_BYTES).step_by(PAGE_SIZE as usize) {
+        // SAFETY: The caller's duty; a page of the block.
+        unsafe { zero_with_tag(block.wrapping_add(offset), tag) };
     }
 }
 

@@ -9,7 +9,7 @@ use crate::address_space::AddressSpace;
 use crate::decide::{Leaf, allows};
 use crate::fault::Outcome;
 use crate::machine::Machine;
-use crate::page_table::{self, Walk};
+use crate::page_table;
 use crate::tag::Tag;
 use vellum_abi::{ExitKind, FaultAccess, PAGE_SIZE, Protection, TAG_GRANULE};
 
@@ -38,18 +38,17 @@ impl<M: Machine> AddressSpace<M> {
     ) -> Result<R, AccessRefusal> {
         loop {
             let state = self.shared();
-            if let Walk::Leaf(slot) = page_table::find(&self.machine, self.root, page) {
-                let descriptor = self.machine.read(slot);
-                if let Leaf::Valid { protection, .. } = Leaf::of(&self.machine, descriptor)
-                    && allows(protection, access)
-                    && !state.is_changing(page)
-                {
-                    return Ok(use_fn(descriptor.frame(), protection));
-                }
+            let descriptor = page_table::translation(&self.machine, self.root, page);
+            if let Leaf::Valid { protection, .. } = Leaf::of(&self.machine, descriptor)
+                && allows(protection, access)
+                && !state.is_changing(page)
+            {
+                return Ok(use_fn(descriptor.frame(), protection));
             }
             drop(state);
             match self.handle_fault(page, access) {
-                Outcome::Resume => {}
+                // `handle_fault` never asks for a block.
+                Outcome::Resume | Outcome::Long => {}
                 Outcome::Changing => return Err(AccessRefusal::Changing),
                 Outcome::Die(kind) => return Err(AccessRefusal::Fault(kind)),
             }
@@ -60,11 +59,9 @@ impl<M: Machine> AddressSpace<M> {
     #[must_use]
     pub fn tag_at(&self, pointer: UserPointer) -> Option<Tag> {
         let (state, page) = (self.shared(), pointer.page()?);
-        if let Walk::Leaf(slot) = page_table::find(&self.machine, self.root, page) {
-            let leaf = self.machine.read(slot);
-            if leaf.is_valid() {
-                return Some(self.machine.read_tag(leaf.frame(), pointer.page_offset()));
-            }
+        let leaf = page_table::translation(&self.machine, self.root, page);
+        if leaf.is_valid() {
+            return Some(self.machine.read_tag(leaf.frame(), pointer.page_offset()));
         }
         self.clean_tag(state.mappings.find(page)?, pointer)
     }

@@ -3,6 +3,7 @@
 //! The caller holds the lock exclusively, so no leaf is busy and no walk is under way but the
 //! hardware's. Every function returns the first page that it has not dealt with.
 
+use super::spans;
 use crate::addr::{Page, PageRange};
 use crate::address_space::{AddressSpace, State};
 use crate::counters::Counter;
@@ -75,32 +76,23 @@ fn break_leaves<M: Machine>(
     Some(Scan { batch, next: page })
 }
 
-/// Returns where to go on behind a table that is missing on the way to `part`.
-fn behind_hole<M: Machine>(space: &AddressSpace<M>, part: &PageRange) -> Page {
-    match page_table::find(&space.machine, space.root, part.start()) {
-        Walk::Missing { level, .. } => span_end(part.start(), level - 1).min(part.end()),
-        Walk::Leaf(_) => part.start().add(1),
-    }
-}
-
 /// Empties leaves and gives private frames back.
 pub(super) fn clear<M: Machine>(space: &AddressSpace<M>, part: &PageRange) -> Page {
-    clear_selected(space, part, |_| true)
+    clear_selected(space, part, |_| true).unwrap_or_else(|| spans::clear(space, part))
 }
 
 /// Empties private leaves alone; pages that show the object go on showing it.
 pub(super) fn clear_private<M: Machine>(space: &AddressSpace<M>, part: &PageRange) -> Page {
-    clear_selected(space, part, |leaf| leaf.ownership() == Ownership::Private)
+    let cleared = clear_selected(space, part, |leaf| leaf.ownership() == Ownership::Private);
+    cleared.unwrap_or_else(|| spans::clear_private(space, part))
 }
 
 fn clear_selected<M: Machine>(
     space: &AddressSpace<M>,
     part: &PageRange,
     select_fn: impl Fn(Descriptor) -> bool,
-) -> Page {
-    let Some(scan) = break_leaves(space, part, select_fn) else {
-        return behind_hole(space, part);
-    };
+) -> Option<Page> {
+    let scan = break_leaves(space, part, select_fn)?;
     let private =
         scan.batch.entries().iter().filter(|(_, _, leaf)| leaf.ownership() == Ownership::Private);
     let mut freed = 0;
@@ -114,7 +106,7 @@ fn clear_selected<M: Machine>(
     if freed != 0 {
         space.counters.subtract(Counter::PrivateFrames, freed);
     }
-    scan.next
+    Some(scan.next)
 }
 
 /// Gives leaves another protection, with break-before-make: the memory attribute may change.
@@ -125,7 +117,7 @@ pub(super) fn protect<M: Machine>(
 ) -> Page {
     let changes = |leaf: Descriptor| protected(&space.machine, leaf, protection) != leaf;
     let Some(scan) = break_leaves(space, part, changes) else {
-        return behind_hole(space, part);
+        return spans::protect(space, part);
     };
     let machine = &space.machine;
     for (_, slot, leaf) in scan.batch.entries() {
@@ -160,7 +152,7 @@ pub(super) fn copy<M: Machine>(
 ) -> Result<Copied, VmError> {
     let machine = &parent.machine;
     let Walk::Leaf(mut slot) = page_table::find(machine, parent.root, part.start()) else {
-        return Ok(Copied::UpTo(behind_hole(parent, part)));
+        return Ok(Copied::UpTo(spans::pass_for_clone(parent, part)));
     };
     let mut page = part.start();
     let mut target = None;
@@ -268,7 +260,7 @@ fn unlink_table<M: Machine>(space: &AddressSpace<M>, page: Page, level: u32) {
     for above in ROOT_LEVEL..level {
         let slot = table.slot(page.table_index(above));
         let descriptor = machine.read(slot);
-        if !descriptor.is_valid() {
+        if !descriptor.is_own_table() {
             return;
         }
         table = Table::new(descriptor.frame());

@@ -73,8 +73,16 @@ impl<M: Machine> MapRequest<M> {
     /// Returns whether everything that the options ask for exists.
     fn is_served(&self) -> bool {
         let MapOptions { flags, switches, .. } = self.options;
-        let built = Switches::BATCH | Switches::TAG_AWARE | Switches::ATOMIC_AWARE;
-        built.contains(switches) && !flags.contains(MapFlags::GUARD)
+        let spans = Switches::SHARED_TABLES | Switches::HUGE | Switches::HUGE_WRITES;
+        (switches.intersection(spans) == Switches::NONE || self.serves_spans())
+            && !flags.contains(MapFlags::GUARD)
+    }
+
+    /// Returns whether reads may go by spans: of a reference object that is mapped privately.
+    fn serves_spans(&self) -> bool {
+        self.options.policy == Policy::ReferencePage
+            && self.sharing() == Sharing::Private
+            && self.object.has_reference_frame()
     }
 
     fn sharing(&self) -> Sharing {

@@ -13,8 +13,10 @@ mod leaves;
 mod map;
 mod policy;
 mod populate;
+mod promote;
 mod protect;
 mod query;
+mod spans;
 mod split;
 mod unmap;
 
@@ -22,3 +24,4 @@ pub use access::AccessRefusal;
 pub use change::{Change, Progress};
 pub use clone::Cloning;
 pub use map::MapRequest;
+pub use promote::Promotion;

@@ -10,7 +10,7 @@ use crate::address_space::AddressSpace;
 use crate::counters::Counter;
 use crate::decide::allows;
 use crate::error::{Refusal, VmError};
-use crate::fault::{Attempt, Origin};
+use crate::fault::{Attempt, Effort, Origin};
 use crate::hint::NoScene;
 use crate::machine::Machine;
 use crate::mapping::Mapping;
@@ -87,8 +87,9 @@ impl<M: Machine> AddressSpace<M> {
     }
 
     fn make_present(&self, page: Page, access: FaultAccess) -> Result<(), VmError> {
+        let mut effort = Effort::Tables;
         loop {
-            match self.attempt(page, access, Origin::Change, &NoScene) {
+            match self.attempt(page, access, (Origin::Change, effort), &NoScene) {
                 Ok(Attempt::Present) => return Ok(()),
                 Ok(Attempt::Done) => {
                     self.counters.add(Counter::Populated, 1);
@@ -96,6 +97,7 @@ impl<M: Machine> AddressSpace<M> {
                 }
                 // Nobody else has the page in hand: the mark is this operation's.
                 Ok(Attempt::Again | Attempt::Changing) => {}
+                Ok(Attempt::Less | Attempt::Long) => effort = Effort::Page,
                 Err(ExitKind::NotMapped) => return Err(VmError::NotMapped),
                 Err(kind) => return Err(VmError::of_access(kind)),
             }

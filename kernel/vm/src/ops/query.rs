@@ -5,7 +5,7 @@ use crate::address_space::AddressSpace;
 use crate::decide::Leaf;
 use crate::error::VmError;
 use crate::machine::Machine;
-use crate::page_table::{self, Ownership, Sharing, Walk};
+use crate::page_table::{self, Ownership, Sharing};
 use vellum_abi::{MapFlags, MappingInfo, PAGE_SIZE, PageState, Protection};
 
 impl<M: Machine> AddressSpace<M> {
@@ -50,10 +50,8 @@ impl<M: Machine> AddressSpace<M> {
     }
 
     fn page_state(&self, page: Page) -> PageState {
-        let Walk::Leaf(slot) = page_table::find(&self.machine, self.root, page) else {
-            return PageState::Untouched;
-        };
-        match Leaf::of(&self.machine, self.machine.read(slot)) {
+        let leaf = page_table::translation(&self.machine, self.root, page);
+        match Leaf::of(&self.machine, leaf) {
             Leaf::Empty | Leaf::Busy => PageState::Untouched,
             Leaf::Valid { ownership: Ownership::Private, .. } => PageState::Private,
             Leaf::Valid { ownership: Ownership::ReadShared, .. } => PageState::ReadShared,

@@ -10,6 +10,16 @@
 //!  9:8    SH, inner          56     software: the frame is a shared object's; alone: busy
 //! ```
 //!
+//! A block descriptor, at level 2, has bit 1 clear and is like a leaf otherwise.
+//!
+//! A table descriptor may restrict everything below it (Arm ARM, "Hierarchical control of data
+//! access permissions"); bits 58:51 of it are ignored by hardware:
+//!
+//! ```text
+//!  55     software: the table is an object's, not the process's own
+//!  59     PXNTable           60     UXNTable           62     APTable[1]: no writes
+//! ```
+//!
 //! The invariant that others rely on: a leaf of a frame that is not the process's own has AP[2]
 //! set (read-only) unless it was made by [`Descriptor::object`], and no leaf ever has DBM, so that
 //! hardware cannot make a shared frame writable (Arm ARM, "Hardware management of the dirty state").
@@ -17,10 +27,12 @@
 //! access: hardware sets that one's, so a live leaf is changed by compare-and-exchange alone, or
 //! broken first.
 
-use crate::addr::FrameAddress;
+use crate::addr::{FrameAddress, Page};
+use crate::block::{BLOCK_PAGES, OwnedBlock};
 use crate::frame::{ObjectFrame, OwnedFrame, SharedFrame};
 use crate::page_table::Table;
-use vellum_abi::Protection;
+use crate::page_table::kinds::{MemoryKind, Ownership};
+use vellum_abi::{PAGE_SIZE, Protection};
 
 const VALID: u64 = 1 << 0;
 const TABLE_OR_PAGE: u64 = 1 << 1;
@@ -35,62 +47,14 @@ const PXN: u64 = 1 << 53;
 const UXN: u64 = 1 << 54;
 const NOT_OWNED: u64 = 1 << 55;
 const OBJECT: u64 = 1 << 56;
+const PXN_TABLE: u64 = 1 << 59;
+const UXN_TABLE: u64 = 1 << 60;
+const AP_TABLE_READ_ONLY: u64 = 1 << 62;
 
 /// What every user leaf has.
 const USER_LEAF: u64 = VALID | TABLE_OR_PAGE | INNER_SHAREABLE | ACCESS_FLAG | NOT_GLOBAL | PXN;
 /// What `protect` may change.
 const PROTECTION: u64 = MemoryKind::MASK | AP_EL0 | AP_READ_ONLY | UXN;
-
-/// The memory attributes in use, as indices into MAIR_EL1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u64)]
-pub enum MemoryKind {
-    /// Normal Tagged write-back memory, 0xf0; plain 0xff on a machine without tags.
-    Tagged = 0,
-    /// Normal write-back memory, 0xff.
-    Normal = 1,
-    /// Device-nGnRnE, 0x00.
-    Device = 2,
-}
-
-impl MemoryKind {
-    /// The AttrIndx field.
-    const MASK: u64 = 0b111 << 2;
-
-    /// Returns the AttrIndx field of a descriptor.
-    #[must_use]
-    #[inline]
-    pub const fn bits(self) -> u64 {
-        (self as u64) << 2
-    }
-
-    /// Returns MAIR_EL1 for these indices. Without tags 0xf0 would be a reserved encoding.
-    #[must_use]
-    pub const fn mair(has_tags: bool) -> u64 {
-        let tagged = if has_tags { 0xf0 } else { 0xff };
-        tagged | 0xff << 8
-    }
-}
-
-/// Whose the frame of a leaf is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ownership {
-    /// The process's own: charged to its account, freed when the leaf goes.
-    Private,
-    /// A reference or memory object's, seen read-only.
-    ReadShared,
-    /// A memory object's, mapped shared.
-    Object,
-}
-
-/// Whether stores through a mapping are its process's own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sharing {
-    /// The first store gives a private frame.
-    Private,
-    /// Stores change the object.
-    Shared,
-}
 
 /// One 64-bit word of a table or of a page store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -122,6 +86,61 @@ impl Descriptor {
     #[inline]
     pub fn table(table: Table) -> Descriptor {
         Descriptor(table.frame().to_physical() | VALID | TABLE_OR_PAGE)
+    }
+
+    /// Points to a table that an object shares among its mappings: nothing below it can be written
+    /// or executed, whatever its leaves say.
+    #[must_use]
+    #[inline]
+    pub fn shared_table(table: Table) -> Descriptor {
+        let limits = AP_TABLE_READ_ONLY | UXN_TABLE | PXN_TABLE;
+        Descriptor(Descriptor::table(table).0 | limits | NOT_OWNED)
+    }
+
+    /// Gives a process its own block, at level 2.
+    #[must_use]
+    pub fn private_block(block: OwnedBlock, protection: Protection) -> Descriptor {
+        let bits = USER_LEAF & !TABLE_OR_PAGE | access_bits(protection);
+        Descriptor(block.into_slot().to_physical() | bits)
+    }
+
+    /// Shows a reference object's block read-only, at level 2.
+    #[must_use]
+    pub fn shared_block(first: SharedFrame, protection: Protection) -> Descriptor {
+        Descriptor(Descriptor::read_shared(first, protection).0 & !TABLE_OR_PAGE)
+    }
+
+    /// Returns whether the descriptor, above the last level, maps a block.
+    #[must_use]
+    pub const fn is_block(self) -> bool {
+        self.0 & (VALID | TABLE_OR_PAGE) == VALID
+    }
+
+    /// Returns whether the descriptor, above the last level, maps a block of the process's own.
+    #[must_use]
+    pub const fn is_private_block(self) -> bool {
+        self.is_block() && matches!(self.ownership(), Ownership::Private)
+    }
+
+    /// Returns the leaf that would translate a page as the block of level 2 does.
+    #[must_use]
+    pub const fn page_of_block(self, page: Page) -> Descriptor {
+        let offset = page.number() % BLOCK_PAGES * PAGE_SIZE;
+        Descriptor((self.0 | TABLE_OR_PAGE) + offset)
+    }
+
+    /// Returns whether the descriptor, above the last level, points to a table of the process's own.
+    #[must_use]
+    #[inline]
+    pub const fn is_own_table(self) -> bool {
+        self.0 & (VALID | TABLE_OR_PAGE | NOT_OWNED) == VALID | TABLE_OR_PAGE
+    }
+
+    /// Returns whether the descriptor, above the last level, points to a table of an object's.
+    #[must_use]
+    pub const fn is_shared_table(self) -> bool {
+        let mask = VALID | TABLE_OR_PAGE | NOT_OWNED;
+        self.0 & mask == mask
     }
 
     /// Keeps a page of a memory object in a page store. Never seen by hardware.
@@ -295,9 +314,10 @@ const fn access_bits(protection: Protection) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Descriptor, Ownership, access_bits};
+    use super::{Descriptor, access_bits};
     use crate::addr::FrameAddress;
     use crate::frame::{ObjectFrame, OwnedFrame, SharedFrame, UninitFrame};
+    use crate::page_table::Ownership;
     use vellum_abi::Protection;
 
     fn every_protection() -> impl Iterator<Item = Protection> {

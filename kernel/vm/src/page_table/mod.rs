@@ -5,10 +5,14 @@
 //! translation table format descriptors").
 
 mod descriptor;
+mod kinds;
+mod shared;
 mod walk;
 
-pub use descriptor::{Descriptor, MemoryKind, Ownership, Sharing};
-pub use walk::{Walk, find, install_table, span_end, span_start};
+pub use descriptor::Descriptor;
+pub use kinds::{MemoryKind, Ownership, Sharing};
+pub(crate) use shared::{HIGHEST as HIGHEST_SHARED, SharedTables};
+pub use walk::{Walk, descend, find, install_table, leaf, span_end, span_start, translation};
 
 use crate::account::Account;
 use crate::addr::FrameAddress;

@@ -228,11 +228,27 @@ pub(crate) fn user<F: Family, T>(
         }
         match space.handle_fault_at(pointer, access) {
             Outcome::Resume => {}
+            Outcome::Long => make_block(space, pointer, access)?,
             Outcome::Changing => F::wait(),
             Outcome::Die(kind) => return Err(kind),
         }
     }
     panic!("an access that faults for ever");
+}
+
+/// Makes the block that a fault calls for, or resolves the fault by less.
+pub(crate) fn make_block<F: Family>(
+    space: &Space<F>,
+    pointer: UserPointer,
+    access: FaultAccess,
+) -> Result<(), ExitKind> {
+    match space.begin_block(pointer, access) {
+        Ok(mut fault) => while !fault.step(space) {},
+        Err(Outcome::Changing) => F::wait(),
+        Err(Outcome::Die(kind)) => return Err(kind),
+        Err(Outcome::Resume | Outcome::Long) => {}
+    }
+    Ok(())
 }
 
 /// Reads as the fault handler names it.

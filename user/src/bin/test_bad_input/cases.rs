@@ -204,6 +204,8 @@ pub(crate) const CASES: &[Case] = cases! {
     QueryPages "to half nowhere" [Own, BUFFER, Number(EDGE + PAGE_SIZE - 1), Number(2 * PAGE_SIZE)]
         => Refused(BadAddress);
     QueryPages "two pages" [Own, BUFFER, BUFFER, Number(2 * PAGE_SIZE)] => Allowed(Undo::Value(2));
+    Advise "promotion without huge pages" [Own, Number(REFERENCE), PAGE, Number(3)]
+        => Refused(WrongPolicy);
     // query and records.
     Query "an address inside a page" [Own, Number(WRITABLE + 5), BUFFER] => Allowed(Nothing);
     Query "a dead process" [Dead, BUFFER, BUFFER] => Refused(NotMapped);
