@@ -5,6 +5,7 @@
 
 use crate::arch::context::Context;
 use crate::arch::{thread_registers, tlb};
+use crate::masked;
 use crate::memory::machine::Hardware;
 use crate::percpu;
 use crate::platform::interrupts;
@@ -48,11 +49,18 @@ impl Scene for Faulting<'_> {
 
 /// A supervisor call.
 pub extern "C" fn system_call(context: &mut Context) -> Leave {
-    leave(syscall::dispatch(percpu::current(), context))
+    masked::enter();
+    masked::leave(leave(syscall::dispatch(percpu::current(), context)))
 }
 
 /// A data or instruction abort of user code.
 pub extern "C" fn abort(context: &mut Context, esr: u64, far: u64) -> Leave {
+    masked::enter();
+    masked::leave(resolve(context, esr, far))
+}
+
+#[inline]
+fn resolve(context: &mut Context, esr: u64, far: u64) -> Leave {
     let process = &percpu::current().process;
     let abort = syndrome::abort(esr, far);
     if abort.kind == AbortKind::Mapping {
@@ -87,6 +95,7 @@ fn begin_block(fault: BlockFault<Hardware>) -> Leave {
 
 /// Any other exception of user code.
 pub extern "C" fn exception(context: &mut Context, esr: u64, far: u64) -> Leave {
+    masked::enter();
     let access = syndrome::access_at_far(esr);
     let report = ExitReport {
         kind: syndrome::death(esr) as u64,
@@ -102,6 +111,7 @@ pub extern "C" fn exception(context: &mut Context, esr: u64, far: u64) -> Leave 
 /// Any entry of a thread that left an asynchronous tag check fault: its process ends here, before
 /// what the entry was for is looked at.
 pub extern "C" fn asynchronous_tag_fault(context: &mut Context) -> Leave {
+    masked::enter();
     thread_registers::clear_asynchronous_fault();
     percpu::current().process.space.counters().add(Counter::Tag, 1);
     let kind = ExitKind::TagCheckAsync as u64;
@@ -110,6 +120,7 @@ pub extern "C" fn asynchronous_tag_fault(context: &mut Context) -> Leave {
 
 /// An interrupt while user code ran.
 pub extern "C" fn interrupt(_context: &mut Context) -> Leave {
+    masked::enter();
     serve_interrupts();
     // Only the timer interrupts, and it is armed only while somebody else is ready.
     leave(Outcome::Yield)
@@ -117,12 +128,15 @@ pub extern "C" fn interrupt(_context: &mut Context) -> Leave {
 
 /// Returns whose registers the vector loads next.
 pub extern "C" fn switch() -> *mut Context {
-    scheduler::switch()
+    let next = scheduler::switch();
+    masked::end();
+    next
 }
 
 /// Acknowledges everything that waits.
 pub fn serve_interrupts() {
     interrupts::serve();
+    masked::point();
 }
 
 /// Deals with an abort that is no matter of mappings.

@@ -103,6 +103,22 @@ pub fn kernel(profile: Profile) -> Result<PathBuf, Failure> {
     Ok(file)
 }
 
+/// Builds the optimised kernel that measures how long interrupts are masked, and returns its ELF
+/// file. It has a directory of its own, so that both kernels stay built.
+///
+/// # Errors
+/// `MissingTool` if cargo is missing or fails.
+pub fn masked_kernel() -> Result<PathBuf, Failure> {
+    let directory = tree::target().join("masked");
+    let profile = Profile::Release;
+    let file = directory.join(KERNEL_TARGET).join(profile.directory()).join("vellum");
+    let mut command = cargo_for(KERNEL_TARGET, "build")?;
+    command.args(["-p", "vellum-kernel", "--profile", profile.name(), "--features", "masked"]);
+    command.arg("--target-dir").arg(&directory);
+    run(quiet_if(file.exists(), command), "the kernel that measures masking")?;
+    Ok(file)
+}
+
 /// Builds those of the programs that belong to the tree.
 ///
 /// # Errors

@@ -3,9 +3,11 @@
 //! Handles are plain values here. The types that own and close them are in [`crate::handles`], and
 //! [`crate::mapping`] owns ranges of this process's memory.
 
+mod accounts;
 mod tags;
 mod threads;
 
+pub use accounts::{account_create, account_query, test};
 pub use tags::{tags_read, tags_write};
 pub use threads::{
     thread_create, thread_read_registers, thread_set_tag_mode, thread_start, thread_tag_mode,
@@ -306,13 +308,13 @@ pub unsafe fn memory_write(
     (copied as usize, result((status, 0)).map(|_| ()))
 }
 
-/// Makes an empty process.
+/// Makes an empty process that `account` pays for; [`Handle::SELF`] is the caller's own account.
 ///
 /// # Errors
-/// `OutOfHandles`, `OutOfKernelMemory`, `OutOfFrames`.
-pub fn process_create() -> Result<Handle, Error> {
+/// `OutOfHandles`, `OutOfKernelMemory`, `OutOfFrames`, `LimitReached` and those of the handle.
+pub fn process_create(account: Handle) -> Result<Handle, Error> {
     // SAFETY: the call changes no memory of this process.
-    unsafe { call(Call::ProcessCreate, []) }.map(handle)
+    unsafe { call(Call::ProcessCreate, [account.to_word()]) }.map(handle)
 }
 
 /// Makes a process with the same mappings and memory contents as another, and no handle and no

@@ -2,8 +2,8 @@
 
 use crate::calls;
 use vellum_abi::{
-    Advice, Error, ExitReport, Handle, MapOptions, MappingInfo, MemoryFlags, ObjectInfo,
-    Protection, Registers, Rights, Stat,
+    AccountInfo, Advice, Error, ExitReport, Handle, Limits, MapOptions, MappingInfo, MemoryFlags,
+    ObjectInfo, Protection, Registers, Rights, Stat,
 };
 
 /// Defines an owner of a handle.
@@ -59,6 +59,34 @@ owned! {
     Process;
     /// A thread of another process.
     Thread;
+    /// Who pays. It lives as long as anything is charged to it, by whatever process.
+    Account;
+}
+
+impl Account {
+    /// Makes an account with limits taken out of those of this process's own.
+    ///
+    /// # Errors
+    /// Those of [`calls::account_create`].
+    pub fn new(limits: &Limits) -> Result<Account, Error> {
+        calls::account_create(Handle::SELF, limits).map(Account)
+    }
+
+    /// Makes an account with limits taken out of this one's.
+    ///
+    /// # Errors
+    /// Those of [`calls::account_create`].
+    pub fn child(&self, limits: &Limits) -> Result<Account, Error> {
+        calls::account_create(self.0, limits).map(Account)
+    }
+
+    /// Returns limits and use.
+    ///
+    /// # Errors
+    /// Those of [`calls::account_query`].
+    pub fn query(&self) -> Result<AccountInfo, Error> {
+        calls::account_query(self.0)
+    }
 }
 
 impl MemoryObject {
@@ -128,7 +156,15 @@ impl Process {
     /// # Errors
     /// Those of [`calls::process_create`].
     pub fn new() -> Result<Process, Error> {
-        calls::process_create().map(Process)
+        calls::process_create(Handle::SELF).map(Process)
+    }
+
+    /// Makes an empty process that an account pays for.
+    ///
+    /// # Errors
+    /// Those of [`calls::process_create`].
+    pub fn paid_by(account: &Account) -> Result<Process, Error> {
+        calls::process_create(account.0).map(Process)
     }
 
     /// Maps an object into the process; returns the address.

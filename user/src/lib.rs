@@ -77,6 +77,6 @@ pub mod testing;
 #[cfg(target_os = "none")]
 pub use {
     entry::Arguments,
-    handles::{MemoryObject, Process, Thread},
+    handles::{Account, MemoryObject, Process, Thread},
     mapping::{MapRequest, Mapping},
 };

@@ -84,8 +84,9 @@ calls! {
     /// `(process, address, buffer, length)`: copies the caller's memory into a process's.
     /// x1 = bytes copied, also on error. Needs MANAGE.
     19 MemoryWrite "memory_write" 4;
-    /// Makes an empty process, the caller's child. x1 = handle with every right.
-    20 ProcessCreate "process_create" 0;
+    /// `(account)`: makes an empty process, the caller's child, that an account pays for: the one of
+    /// a handle with MANAGE, or SELF for the caller's own. x1 = handle with every right.
+    20 ProcessCreate "process_create" 1;
     /// `(process, out: ExitReport)`: waits for the end of a process, any number of times. A process
     /// that never starts ends by `process_kill` or when its last handle goes. Needs INSPECT.
     21 ProcessWait "process_wait" 2;
@@ -126,6 +127,15 @@ calls! {
     /// each page of a wholly mapped range of at most [`crate::MAX_QUERY_PAGES`] pages. x1 = pages.
     /// Needs INSPECT.
     34 QueryPages "query_pages" 4;
+    /// `(parent, in: Limits)`: makes an account with limits that are taken out of its parent's: of a
+    /// handle with MANAGE, or SELF for the caller's own. They go back when nothing is charged to the
+    /// account any more and no handle names it. x1 = handle with every right.
+    35 AccountCreate "account_create" 2;
+    /// `(account, out: AccountInfo)`: limits and use of an account. Needs INSPECT.
+    36 AccountQuery "account_query" 2;
+    /// `(operation, argument)`: for tests of checked kernels, see [`crate::TestOperation`].
+    /// `UnknownCall` where the kernel is not a checked one.
+    37 Test "test" 2;
 }
 
 #[cfg(test)]

@@ -287,6 +287,29 @@ numbers! {
     }
 }
 
+/// What the call `test` makes a checked kernel do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u64)]
+pub enum TestOperation {
+    /// Lets the allocation of a frame or of kernel memory fail that comes as number `argument` from
+    /// now; 0 for none. x1 = how many failed because of the last such call.
+    FailAllocation = 0,
+    /// Moves every private page of the calling process to another frame, as far as there are any.
+    MoveFrames = 1,
+}
+
+impl TestOperation {
+    /// Returns the operation with this number.
+    #[must_use]
+    pub const fn from_number(number: u64) -> Option<TestOperation> {
+        match number {
+            0 => Some(TestOperation::FailAllocation),
+            1 => Some(TestOperation::MoveFrames),
+            _ => None,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{MapFlags, MapOptions, Policy, Protection, Switches};

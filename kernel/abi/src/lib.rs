@@ -32,10 +32,12 @@ pub use error::{Errno, Error};
 pub use exit::{ExitKind, ExitReport, FaultAccess};
 pub use flags::{
     Advice, MapFlags, MapOptions, MemoryFlags, Policy, Protection, RemapFlags, Rights, Switches,
+    TestOperation,
 };
 pub use handle::Handle;
 pub use records::{
-    Features, MappingInfo, ObjectInfo, ObjectKind, PageState, Registers, Stat, SystemInfo,
+    AccountInfo, Features, Limits, MappingInfo, ObjectInfo, ObjectKind, PageState, Registers, Stat,
+    SystemInfo,
 };
 pub use tag_mode::{TagControl, TagMode};
 

@@ -70,7 +70,7 @@ words! {
         create_bytes_written,
         /// Bytes of tag storage written while reference objects were made.
         create_tag_bytes_written,
-        /// Frames charged to the process's account.
+        /// Frames charged to the process's account, which it may share with other processes.
         account_frames,
         /// Kernel memory charged to the process's account, in bytes.
         account_kernel_bytes,
@@ -121,6 +121,48 @@ impl Features {
     pub const INSTRUCTION_COUNTER: u64 = 1 << 4;
     /// Fills take their fallback loops although the CPU would not need it.
     pub const PLAIN_FILLS: u64 = 1 << 5;
+}
+
+words! {
+    /// What an account may use: frames, bytes of kernel memory, handles.
+    pub struct Limits {
+        /// Frames: private pages, translation tables, pages of objects.
+        frames,
+        /// Bytes of kernel memory.
+        kernel_bytes,
+        /// Handles in the tables of all processes that the account pays for.
+        handles,
+    }
+}
+
+words! {
+    /// What an account may use, what it gave away and what is in use.
+    pub struct AccountInfo {
+        /// The most frames, those of accounts below it included.
+        frame_limit,
+        /// The most bytes of kernel memory, likewise.
+        kernel_byte_limit,
+        /// The most handles, likewise.
+        handle_limit,
+        /// Frames that were granted to accounts below it.
+        frames_granted,
+        /// Bytes of kernel memory that were granted.
+        kernel_bytes_granted,
+        /// Handles that were granted.
+        handles_granted,
+        /// Frames that are charged to the account itself.
+        frames,
+        /// Bytes of kernel memory that are charged to it.
+        kernel_bytes,
+        /// Handles that are charged to it.
+        handles,
+        /// Frames that are charged to it and to every account below it.
+        subtree_frames,
+        /// Bytes of kernel memory, likewise.
+        subtree_kernel_bytes,
+        /// Handles, likewise.
+        subtree_handles,
+    }
 }
 
 /// What kind of memory object a handle names.

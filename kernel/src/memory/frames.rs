@@ -8,6 +8,7 @@
 //! builds a freed frame is poisoned and its count says so.
 
 use crate::memory::blocks::{BLOCK_FRAMES, Block, Blocks, Links};
+use crate::memory::injection;
 use crate::memory::layout::{RAM_BASE, direct};
 use crate::memory::poison;
 use crate::memory::ranges::FreeRanges;
@@ -147,6 +148,9 @@ pub fn free() -> u64 {
 /// Takes a frame; its count is one and its contents are anything.
 #[inline]
 pub fn allocate() -> Option<FrameAddress> {
+    if injection::fails_now() {
+        return None;
+    }
     let cache = &percpu::this().frames;
     let frame = match cache.pop() {
         Some(frame) => frame,

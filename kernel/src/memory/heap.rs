@@ -28,6 +28,15 @@ struct IndexHeap(SpinMutex<Heap>);
 static INDEX: IndexHeap = IndexHeap(SpinMutex::new(Heap::empty()));
 static POOL: SpinMutex<Heap> = SpinMutex::new(Heap::empty());
 
+/// Returns the bytes of the pool heap for a size of RAM.
+pub fn pool_bytes_for(ram_bytes: u64) -> u64 {
+    bytes_for(ram_bytes) - index_bytes_for(ram_bytes)
+}
+
+fn index_bytes_for(ram_bytes: u64) -> u64 {
+    INDEX_BYTES + INDEX_BYTES_PER_BLOCK * (ram_bytes / BLOCK_SIZE)
+}
+
 /// Returns the size of the whole heap for a size of RAM.
 pub fn bytes_for(ram_bytes: u64) -> u64 {
     (ram_bytes / 16).clamp(2 << 20, 64 << 20)
@@ -38,7 +47,7 @@ pub fn bytes_for(ram_bytes: u64) -> u64 {
 /// # Safety
 /// The range is in the direct map, for good, and nobody else uses it. Called once.
 pub unsafe fn start(physical: u64, bytes: u64, ram_bytes: u64) {
-    let index_bytes = INDEX_BYTES + INDEX_BYTES_PER_BLOCK * (ram_bytes / BLOCK_SIZE);
+    let index_bytes = index_bytes_for(ram_bytes);
     let start: *mut u8 = core::ptr::with_exposed_provenance_mut(direct(physical) as usize);
     // SAFETY: Whole pages of the direct map, which nobody uses yet.
     unsafe { heap_tags::clear(start, bytes as usize) };

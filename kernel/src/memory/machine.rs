@@ -5,6 +5,7 @@
 
 use crate::arch::sysreg::ISR_EL1;
 use crate::arch::{cache, cpu, features, mte, page_fill, tlb};
+use crate::masked;
 use crate::memory::frames;
 use crate::memory::graves;
 use crate::memory::layout::{direct, frame_pointer};
@@ -274,6 +275,7 @@ impl Machine for Hardware {
 
     #[inline]
     fn should_pause(&self) -> bool {
+        masked::point();
         ISR_EL1.is_set(ISR_EL1::I)
     }
 }

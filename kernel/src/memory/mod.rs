@@ -3,12 +3,14 @@
 //! Owns: the address map, frames, the heap and the pools over it, and the hardware's side of the
 //! VM subsystem's machine trait. Refuses to know: mappings and processes.
 
+pub mod accounts;
 pub mod archive;
 mod blocks;
 pub mod frames;
 pub mod graves;
 pub mod heap;
 mod heap_tags;
+pub mod injection;
 pub mod layout;
 pub mod machine;
 pub mod plants;

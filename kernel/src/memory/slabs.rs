@@ -8,7 +8,7 @@
 //!
 //! Lock order: a class, then the pool heap.
 
-use crate::memory::{heap, heap_tags};
+use crate::memory::{heap, heap_tags, injection};
 use core::alloc::Layout;
 use core::ptr::{NonNull, null_mut};
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -123,6 +123,9 @@ pub const fn bytes_for(layout: Layout) -> usize {
 
 /// Takes memory for a layout, or `None` if the heap has none.
 pub(super) fn allocate(layout: Layout) -> Option<NonNull<u8>> {
+    if injection::fails_now() {
+        return None;
+    }
     let pointer = match Class::of(layout) {
         Some(class) => {
             let piece = class.list().lock().take(class)?;

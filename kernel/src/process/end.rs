@@ -112,7 +112,7 @@ impl Teardown {
 
     fn complete(&self) {
         let process = &self.process;
-        process.handles.lock().release(process.account());
+        process.handles.lock().release();
         if let Some(thread) = process.thread.lock().take() {
             thread.end();
         }
@@ -127,7 +127,7 @@ pub fn orphan(object: Object) -> Option<PoolArc<Process>> {
     let process = match object {
         Object::Process(process) => process,
         Object::Thread(thread) => thread.process.clone(),
-        Object::Memory(_) => return None,
+        Object::Memory(_) | Object::Account(_) => return None,
     };
     let report = ExitReport { kind: ExitKind::Killed as u64, ..ExitReport::default() };
     (Hardware.owners(&process) == 1 && process.begin_end(report)).then_some(process)

@@ -5,9 +5,11 @@
 
 use super::handle::Object;
 use super::{Process, Thread};
+use crate::masked;
 use crate::memory::archive::BootArchive;
 use crate::memory::machine::{Hardware, start_tag_pages};
 use crate::memory::pools::PoolArc;
+use crate::memory::{accounts, heap};
 use crate::platform;
 use crate::platform::console::println;
 use core::ptr;
@@ -15,10 +17,9 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 use spin::Once;
 use vellum_abi::archive::{ArchiveError, Segment};
 use vellum_abi::{
-    Error, ExitKind, ExitReport, MapFlags, MapOptions, PAGE_SIZE, Protection, Registers, Rights,
-    USER_END,
+    Error, ExitKind, ExitReport, Limits, MapFlags, MapOptions, PAGE_SIZE, Protection, Registers,
+    Rights, USER_END,
 };
-use vellum_vm::account::Account;
 use vellum_vm::addr::PageRange;
 use vellum_vm::counters::Counters;
 use vellum_vm::error::{Refusal, VmError};
@@ -30,6 +31,8 @@ use vellum_vm::tag::Tag;
 
 /// Bytes of the first program's stack.
 const STACK: u64 = 256 * 1024;
+/// Handles of all processes together.
+const ALL_HANDLES: u64 = 1 << 20;
 /// Status of the machine when a process was ended by a fault or from outside.
 const STATUS_KILLED: u8 = 102;
 /// Status of the machine when the archive is no good.
@@ -85,7 +88,13 @@ pub fn start(archive: &BootArchive) {
 }
 
 fn load(archive: &BootArchive) -> Result<(), Trouble> {
-    let account = share(Account::new(u64::MAX / 2, u64::MAX / 2))?;
+    // All RAM, the kernel's own included: it is the allocators that run out first, by their names.
+    let ram_bytes = platform::description().ram_bytes;
+    let account = accounts::root(&Limits {
+        frames: ram_bytes / PAGE_SIZE,
+        kernel_bytes: heap::pool_bytes_for(ram_bytes),
+        handles: ALL_HANDLES,
+    })?;
     let zero = refpage::tagged(&Hardware, &account, Tag::ZERO, &Counters::new())?;
     let zero = share(zero)?;
     ZERO.call_once(|| zero);
@@ -169,6 +178,7 @@ pub fn if_first(process: &PoolArc<Process>) {
         return;
     }
     let super::Life::Dead(report) = process.life() else { return };
+    masked::report();
     platform::exit(status(&report));
 }
 

@@ -32,6 +32,8 @@ pub enum Object {
     Thread(PoolArc<Thread>),
     /// Contents that can be mapped.
     Memory(PoolArc<MemoryObject<Hardware>>),
+    /// Who pays.
+    Account(PoolArc<Account>),
 }
 
 struct Slot {
@@ -47,6 +49,8 @@ type Directory = [Option<PoolBox<Chunk>>; FAN_OUT];
 
 /// The handles of one process.
 pub struct HandleTable {
+    /// Who pays for handles and chunks.
+    account: PoolArc<Account>,
     directories: [Option<PoolBox<Directory>>; DIRECTORIES],
     /// Slots that exist.
     length: u32,
@@ -56,10 +60,10 @@ pub struct HandleTable {
 }
 
 impl HandleTable {
-    /// Returns an empty table.
-    pub const fn new() -> HandleTable {
+    /// Returns an empty table, whose handles and chunks `account` pays for.
+    pub const fn new(account: PoolArc<Account>) -> HandleTable {
         let directories = [const { None }; DIRECTORIES];
-        HandleTable { directories, length: 0, free: NONE, count: 0 }
+        HandleTable { account, directories, length: 0, free: NONE, count: 0 }
     }
 
     /// Returns how many handles there are.
@@ -83,19 +87,15 @@ impl HandleTable {
         Ok((object, slot.rights))
     }
 
-    /// Gives an object a handle. New chunks are charged to `account`.
+    /// Gives an object a handle.
     ///
     /// # Errors
     /// `OutOfHandles`, `OutOfKernelMemory`, `LimitReached`; the object is dropped.
-    pub fn insert(
-        &mut self,
-        account: &Account,
-        object: Object,
-        rights: Rights,
-    ) -> Result<Handle, Error> {
+    pub fn insert(&mut self, object: Object, rights: Rights) -> Result<Handle, Error> {
         if self.free == NONE {
-            self.grow(account)?;
+            self.grow()?;
         }
+        self.account.charge_handle()?;
         let index = self.free;
         let slot = self.slot_mut(index).ok_or(Error::OutOfHandles)?;
         slot.object = Some(object);
@@ -130,10 +130,10 @@ impl HandleTable {
     }
 
     /// Gives the chunks back. Every handle is closed.
-    pub fn release(&mut self, account: &Account) {
+    pub fn release(&mut self) {
         for directory in self.directories.iter_mut().filter_map(Option::take) {
             let chunks = directory.iter().flatten().count();
-            account.credit_kernel(chunks * size_of::<Chunk>() + size_of::<Directory>());
+            self.account.credit_kernel(chunks * size_of::<Chunk>() + size_of::<Directory>());
         }
         (self.length, self.free, self.count) = (0, NONE, 0);
     }
@@ -146,6 +146,7 @@ impl HandleTable {
         slot.next = free;
         self.free = index;
         self.count -= 1;
+        self.account.credit_handle();
         Some(object)
     }
 
@@ -160,16 +161,13 @@ impl HandleTable {
     }
 
     /// Adds a chunk of free slots.
-    fn grow(&mut self, account: &Account) -> Result<(), Error> {
+    fn grow(&mut self) -> Result<(), Error> {
+        let account = &self.account;
         let first = self.length;
         if first >= MAX_HANDLES {
             return Err(Error::OutOfHandles);
         }
         let (directory, chunk, _) = place(first);
-        if self.directories[directory].is_none() {
-            let empty: Directory = [const { None }; FAN_OUT];
-            self.directories[directory] = Some(charged(account, empty)?);
-        }
         let slots: Chunk = core::array::from_fn(|slot| Slot {
             object: None,
             rights: Rights::NONE,
@@ -177,6 +175,13 @@ impl HandleTable {
             next: if slot + 1 < FAN_OUT { first + slot as u32 + 1 } else { NONE },
         });
         let slots = charged(account, slots)?;
+        if self.directories[directory].is_none() {
+            let empty: Directory = [const { None }; FAN_OUT];
+            // The chunk goes back if there is no room for what it hangs on.
+            let made = charged(account, empty);
+            let made = made.inspect_err(|_| account.credit_kernel(size_of::<Chunk>()))?;
+            self.directories[directory] = Some(made);
+        }
         if let Some(directory) = &mut self.directories[directory] {
             directory[chunk] = Some(slots);
         }

@@ -68,8 +68,7 @@ impl Operation {
                 ops::Progress::Paused => Progress::Paused,
                 ops::Progress::Done => {
                     process.patient.wake_all();
-                    let reply = |error| Reply { status: Error::from(error) as u64, value: 0 };
-                    Progress::Done(change.failure().map(reply))
+                    Progress::Done(failure(change))
                 }
             },
             Operation::Block(process, fault) => match fault.run(&process.space) {
@@ -91,6 +90,21 @@ impl Operation {
         }
     }
 
+    /// Runs a change that a thread has just begun, in its place: most are done at once. What is
+    /// left stays with the thread.
+    pub fn begin_change(
+        process: &PoolArc<Process>,
+        mut change: Change<Hardware>,
+        thread: &Thread,
+    ) -> (Option<Reply>, Outcome) {
+        if change.run(&process.space) == ops::Progress::Paused {
+            *thread.operation.lock() = Some(Operation::Change(process.clone(), change));
+            return (None, Outcome::Yield);
+        }
+        process.patient.wake_all();
+        (failure(&change), Outcome::Resume)
+    }
+
     /// Runs an operation that a thread has just begun. What is left stays with the thread.
     pub fn begin(mut self, thread: &Thread) -> (Option<Reply>, Outcome) {
         let outcome = match self.run(thread) {
@@ -101,4 +115,9 @@ impl Operation {
         *thread.operation.lock() = Some(self);
         (None, outcome)
     }
+}
+
+/// Returns what a change answers that could not do what it was begun for.
+fn failure(change: &Change<Hardware>) -> Option<Reply> {
+    change.failure().map(|error| Reply { status: Error::from(error) as u64, value: 0 })
 }

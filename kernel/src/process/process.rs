@@ -48,18 +48,17 @@ pub struct Process {
 }
 
 impl Process {
-    /// Makes an empty process with an account of its own; `payer` is charged for the process.
+    /// Makes an empty process; `payer` is charged for it and for what it makes.
     ///
     /// # Errors
     /// `OutOfKernelMemory`, `OutOfFrames`, `LimitReached`.
     pub fn create(payer: &PoolArc<Account>) -> Result<PoolArc<Process>, VmError> {
-        let account = Hardware.share(Account::new(u64::MAX / 2, u64::MAX / 2))?;
-        let space = AddressSpace::new(Hardware, account)?;
+        let space = AddressSpace::new(Hardware, payer.clone())?;
         payer.charge_kernel(size_of::<Process>())?;
         LIVE.fetch_add(1, Ordering::Relaxed);
         let process = Process {
             space,
-            handles: Mutex::new(HandleTable::new()),
+            handles: Mutex::new(HandleTable::new(payer.clone())),
             thread: Mutex::new(None),
             has_thread: AtomicBool::new(false),
             mourners: WaitQueue::new(),
@@ -161,7 +160,7 @@ impl Process {
         if self.life() != Life::Alive {
             return Err(Error::InvalidState);
         }
-        handles.insert(self.account(), object, rights)
+        handles.insert(object, rights)
     }
 
     /// Gives a new memory object a handle.
@@ -180,14 +179,13 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        let account = self.space.account();
         let handles = self.handles.get_mut();
         let mut index = 0;
         while let Some((next, object)) = handles.remove_from(index) {
             index = next;
             drop(object);
         }
-        handles.release(account);
+        handles.release();
         self.payer.credit_kernel(size_of::<Process>());
         LIVE.fetch_sub(1, Ordering::Relaxed);
     }

@@ -89,13 +89,13 @@ fn begin(
 
 /// Runs a change as far as it goes; the rest stays with the thread. `value` is what the call returns
 /// if the change does not fail.
-fn perform(
+pub(super) fn perform(
     request: &Request<'_>,
     target: &PoolArc<Process>,
     change: Change<Hardware>,
     value: u64,
 ) -> Answer {
-    match Operation::Change(target.clone(), change).begin(request.thread) {
+    match Operation::begin_change(target, change, request.thread) {
         (Some(reply), _) => Answer::Reply(reply),
         (None, outcome) => Answer::Then(value, outcome),
     }

@@ -4,12 +4,14 @@
 //! operation is done. *Decode* may fail and has changed nothing; *perform* cannot fail half way. A
 //! call that meets an address space in change is started again from its `svc` when it is at rest.
 
+mod accounts;
 pub mod bytes;
 mod memory;
 mod objects;
 mod observe;
 mod processes;
 mod tags;
+mod test;
 mod user;
 
 use crate::arch::context::Context;
@@ -165,6 +167,9 @@ fn serve(thread: &PoolArc<Thread>, context: &Context, number: u64) -> Result {
         Call::TagsWrite => tags::tags_write(&request),
         Call::RefpageCreateFrameless => objects::refpage_create_frameless(&request),
         Call::QueryPages => observe::query_pages(&request),
+        Call::AccountCreate => accounts::account_create(&request),
+        Call::AccountQuery => accounts::account_query(&request),
+        Call::Test => test::test(&request),
     }
 }
 

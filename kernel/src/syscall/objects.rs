@@ -21,18 +21,20 @@ pub(super) fn refpage_create(request: &Request<'_>) -> Result {
     // Flags first: the order of the thread's version 5.
     no_flags(flags)?;
     let process = request.process();
+    let before = refpage::created(process.space.counters());
     let object = refpage::from_user(&process.space, UserPointer::new(content), size)
         .map_err(|refusal| Stop::from_refusal(refusal, process))?;
-    give(request, object, REFERENCE)
+    give_reference(request, object, before)
 }
 
 pub(super) fn refpage_create_frameless(request: &Request<'_>) -> Result {
     let [content, size, flags, ..] = request.arguments;
     no_flags(flags)?;
     let process = request.process();
+    let before = refpage::created(process.space.counters());
     let object = refpage::frameless_from_user(&process.space, UserPointer::new(content), size)
         .map_err(|refusal| Stop::from_refusal(refusal, process))?;
-    give(request, object, REFERENCE)
+    give_reference(request, object, before)
 }
 
 pub(super) fn refpage_create_pattern(request: &Request<'_>) -> Result {
@@ -40,8 +42,9 @@ pub(super) fn refpage_create_pattern(request: &Request<'_>) -> Result {
     no_flags(flags)?;
     let byte = u8::try_from(byte).map_err(|_| Error::InvalidContent)?;
     let space = &request.process().space;
+    let before = refpage::created(space.counters());
     let object = refpage::pattern(&Hardware, space.account(), byte, space.counters())?;
-    give(request, object, REFERENCE)
+    give_reference(request, object, before)
 }
 
 pub(super) fn refpage_create_tag(request: &Request<'_>) -> Result {
@@ -49,8 +52,9 @@ pub(super) fn refpage_create_tag(request: &Request<'_>) -> Result {
     no_flags(flags)?;
     let tag = Tag::new(tag).ok_or(Error::InvalidContent)?;
     let space = &request.process().space;
+    let before = refpage::created(space.counters());
     let object = refpage::tagged(&Hardware, space.account(), tag, space.counters())?;
-    give(request, object, REFERENCE)
+    give_reference(request, object, before)
 }
 
 pub(super) fn memory_create(request: &Request<'_>) -> Result {
@@ -60,6 +64,16 @@ pub(super) fn memory_create(request: &Request<'_>) -> Result {
     let account = request.process().account().clone();
     let object = MemoryObject::memory_of(Hardware, account, length, extent)?;
     give(request, object, MEMORY)
+}
+
+/// Gives a reference object a handle; where there is none to be had, nothing was made.
+fn give_reference(
+    request: &Request<'_>,
+    object: MemoryObject<Hardware>,
+    before: (u64, u64),
+) -> Result {
+    let counters = request.process().space.counters();
+    give(request, object, REFERENCE).inspect_err(|_| refpage::discount(counters, before))
 }
 
 fn give(request: &Request<'_>, object: MemoryObject<Hardware>, rights: Rights) -> Result {
@@ -89,7 +103,7 @@ pub(super) fn handle_copy(request: &Request<'_>) -> Result {
     if !held.contains(rights) {
         return Err(Error::MissingRight.into());
     }
-    if !matches!(object, Object::Memory(_)) && !target.has_started() {
+    if matches!(object, Object::Process(_) | Object::Thread(_)) && !target.has_started() {
         return Err(Error::InvalidState.into());
     }
     Ok(Answer::Value(target.give(object, rights)?.to_word()))

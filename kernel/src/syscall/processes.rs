@@ -1,5 +1,6 @@
 //! Calls that make, start, watch and end processes and threads.
 
+use super::accounts::account_of;
 use super::{Answer, Request, Result, Stop, user};
 use crate::process::handle::Object;
 use crate::process::{Cloning, Life, Operation, Outcome, Process, Thread, Wait, end_operation};
@@ -13,7 +14,8 @@ pub(super) fn exit(request: &Request<'_>) -> Result {
 }
 
 pub(super) fn process_create(request: &Request<'_>) -> Result {
-    let process = Process::create(request.process().account())?;
+    let account = account_of(request, request.arguments[0], Rights::MANAGE)?;
+    let process = Process::create(&account)?;
     let handle = request.process().give(Object::Process(process), Rights::ALL)?;
     Ok(Answer::Value(handle.to_word()))
 }

@@ -1,29 +1,32 @@
 //! Who pays.
 //!
-//! Owns: how many frames and how many bytes of kernel memory an account has in use, and its
-//! limits. Refuses to know: what they are used for. Whoever takes a frame or kernel memory charges
-//! an account first and credits the same account when it gives it back; a charge touches exactly
-//! one account.
+//! Owns: how many frames, bytes of kernel memory and handles an account has in use, and its limits.
+//! Refuses to know: what they are used for, and the tree of accounts. Whoever takes a frame,
+//! kernel memory or a handle charges an account first and credits the same account when it gives
+//! it back; a charge touches exactly one account.
 
 use crate::error::VmError;
 use core::sync::atomic::{AtomicU64, Ordering};
+use vellum_abi::{AccountInfo, Limits};
 
 /// A counted resource with a limit.
 #[derive(Debug)]
 struct Budget {
-    used: AtomicU64,
-    limit: AtomicU64,
+    /// What is charged and what was granted: one sum, so that a charge looks at one number.
+    taken: AtomicU64,
+    granted: AtomicU64,
+    limit: u64,
 }
 
 impl Budget {
     const fn new(limit: u64) -> Budget {
-        Budget { used: AtomicU64::new(0), limit: AtomicU64::new(limit) }
+        Budget { taken: AtomicU64::new(0), granted: AtomicU64::new(0), limit }
     }
 
     // Relaxed: the count orders nothing else, and a charge that loses a race only fails early.
     fn charge(&self, amount: u64) -> Result<(), VmError> {
-        let before = self.used.fetch_add(amount, Ordering::Relaxed);
-        if before + amount > self.limit.load(Ordering::Relaxed) {
+        let before = self.taken.fetch_add(amount, Ordering::Relaxed);
+        if before + amount > self.limit {
             self.credit(amount);
             return Err(VmError::LimitReached);
         }
@@ -31,24 +34,103 @@ impl Budget {
     }
 
     fn credit(&self, amount: u64) {
-        let before = self.used.fetch_sub(amount, Ordering::Relaxed);
+        let before = self.taken.fetch_sub(amount, Ordering::Relaxed);
         debug_assert!(before >= amount, "credit without a charge");
+    }
+
+    /// Charges an amount of any size, for somebody else to use.
+    fn grant(&self, amount: u64) -> Result<(), VmError> {
+        let after = |taken: u64| taken.checked_add(amount).filter(|after| *after <= self.limit);
+        let granted = self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, after);
+        granted.map_err(|_| VmError::LimitReached)?;
+        self.granted.fetch_add(amount, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn take_back(&self, amount: u64) {
+        self.granted.fetch_sub(amount, Ordering::Relaxed);
+        self.credit(amount);
+    }
+
+    fn granted(&self) -> u64 {
+        self.granted.load(Ordering::Relaxed)
+    }
+
+    fn used(&self) -> u64 {
+        // A grant that is under way is in the one and not yet in the other: never below zero.
+        self.taken.load(Ordering::Relaxed).saturating_sub(self.granted())
     }
 }
 
-/// Who pays for frames and kernel memory. Lives while a charge remains, so it may outlive the
-/// process that it was made for.
+/// What is told of an account's end: its number, as the owner of the hierarchy gave it.
+pub type EndFn = fn(u32);
+
+/// Who pays for frames, kernel memory and handles. Lives while a charge remains, so it may outlive
+/// the processes that it was made for.
+///
+/// Accounts form a tree by grants: a child's limits are taken out of its parent's when it is made,
+/// so that a charge touches one account alone. Who is whose parent is not known here; the owner
+/// of the tree is told when an account ends.
 #[derive(Debug)]
 pub struct Account {
     frames: Budget,
     kernel_bytes: Budget,
+    handles: Budget,
+    place: Option<(u32, EndFn)>,
 }
 
 impl Account {
-    /// Returns an account with limits in frames and in bytes of kernel memory.
+    /// Returns an account in no tree, with limits in frames and in bytes of kernel memory.
     #[must_use]
     pub const fn new(frame_limit: u64, kernel_byte_limit: u64) -> Account {
-        Account { frames: Budget::new(frame_limit), kernel_bytes: Budget::new(kernel_byte_limit) }
+        Account {
+            frames: Budget::new(frame_limit),
+            kernel_bytes: Budget::new(kernel_byte_limit),
+            handles: Budget::new(u64::MAX / 2),
+            place: None,
+        }
+    }
+
+    /// Returns an account of a tree under its number there; `end_fn` is called when it ends.
+    #[must_use]
+    pub const fn in_tree(limits: &Limits, number: u32, end_fn: EndFn) -> Account {
+        Account {
+            frames: Budget::new(limits.frames),
+            kernel_bytes: Budget::new(limits.kernel_bytes),
+            handles: Budget::new(limits.handles),
+            place: Some((number, end_fn)),
+        }
+    }
+
+    /// Returns the account's number in its tree.
+    #[must_use]
+    pub fn number(&self) -> Option<u32> {
+        self.place.map(|(number, _)| number)
+    }
+
+    /// Takes limits out of the account's, for a child.
+    ///
+    /// # Errors
+    /// `LimitReached`.
+    pub fn grant(&self, limits: &Limits) -> Result<(), VmError> {
+        self.frames.grant(limits.frames)?;
+        if let Err(error) = self.kernel_bytes.grant(limits.kernel_bytes) {
+            self.frames.take_back(limits.frames);
+            return Err(error);
+        }
+        if let Err(error) = self.handles.grant(limits.handles) {
+            self.frames.take_back(limits.frames);
+            self.kernel_bytes.take_back(limits.kernel_bytes);
+            return Err(error);
+        }
+        Ok(())
+    }
+
+    /// Takes back what was granted to a child that has ended.
+    pub fn take_back(&self, limits: &Limits) {
+        self.frames.take_back(limits.frames);
+        self.kernel_bytes.take_back(limits.kernel_bytes);
+        self.handles.take_back(limits.handles);
     }
 
     /// Charges one frame.
@@ -92,16 +174,63 @@ impl Account {
         self.kernel_bytes.credit(bytes as u64);
     }
 
+    /// Charges one handle.
+    ///
+    /// # Errors
+    /// `LimitReached`.
+    pub fn charge_handle(&self) -> Result<(), VmError> {
+        self.handles.charge(1)
+    }
+
+    /// Takes the charge of one handle back.
+    pub fn credit_handle(&self) {
+        self.handles.credit(1);
+    }
+
     /// Returns the frames in use.
     #[must_use]
     pub fn frames(&self) -> u64 {
-        self.frames.used.load(Ordering::Relaxed)
+        self.frames.used()
     }
 
     /// Returns the bytes of kernel memory in use.
     #[must_use]
     pub fn kernel_bytes(&self) -> u64 {
-        self.kernel_bytes.used.load(Ordering::Relaxed)
+        self.kernel_bytes.used()
+    }
+
+    /// Returns the handles in use.
+    #[must_use]
+    pub fn handles(&self) -> u64 {
+        self.handles.used()
+    }
+
+    /// Returns limits, grants and use; the sums over the accounts below are the account's own use.
+    #[must_use]
+    pub fn info(&self) -> AccountInfo {
+        AccountInfo {
+            frame_limit: self.frames.limit,
+            kernel_byte_limit: self.kernel_bytes.limit,
+            handle_limit: self.handles.limit,
+            frames_granted: self.frames.granted(),
+            kernel_bytes_granted: self.kernel_bytes.granted(),
+            handles_granted: self.handles.granted(),
+            frames: self.frames(),
+            kernel_bytes: self.kernel_bytes(),
+            handles: self.handles(),
+            subtree_frames: self.frames(),
+            subtree_kernel_bytes: self.kernel_bytes(),
+            subtree_handles: self.handles(),
+        }
+    }
+}
+
+impl Drop for Account {
+    fn drop(&mut self) {
+        debug_assert_eq!(self.frames.granted(), 0, "an account ended before one below it");
+        if let Some((number, end_fn)) = self.place {
+            end_fn(number);
+        }
     }
 }
 
@@ -109,6 +238,7 @@ impl Account {
 mod tests {
     use super::Account;
     use crate::error::VmError;
+    use vellum_abi::Limits;
 
     #[test]
     fn a_refused_charge_leaves_no_trace() {
@@ -119,5 +249,39 @@ mod tests {
         assert_eq!((account.frames(), account.kernel_bytes()), (1, 0));
         account.credit_frame();
         assert_eq!(account.charge_frame(), Ok(()));
+    }
+
+    #[test]
+    fn a_grant_is_taken_out_of_the_limit_and_comes_back_whole() {
+        let parent =
+            Account::in_tree(&Limits { frames: 10, kernel_bytes: 100, handles: 5 }, 0, |_| ());
+        let limits = Limits { frames: 8, kernel_bytes: 60, handles: 5 };
+        assert_eq!(parent.grant(&limits), Ok(()));
+        assert_eq!((parent.frames(), parent.kernel_bytes(), parent.handles()), (0, 0, 0));
+        assert_eq!((parent.charge_frame(), parent.charge_frame()), (Ok(()), Ok(())));
+        assert_eq!(parent.charge_frame(), Err(VmError::LimitReached));
+        assert_eq!(parent.charge_handle(), Err(VmError::LimitReached));
+        assert_eq!(parent.charge_kernel(41), Err(VmError::LimitReached));
+        parent.take_back(&limits);
+        assert_eq!(parent.charge_handle(), Ok(()));
+        let info = parent.info();
+        assert_eq!((info.frames_granted, info.frames, info.handles), (0, 2, 1));
+    }
+
+    #[test]
+    fn a_refused_grant_leaves_no_trace() {
+        let parent = Account::new(10, 100);
+        for limits in [
+            Limits { frames: 11, kernel_bytes: 0, handles: 0 },
+            Limits { frames: 10, kernel_bytes: 101, handles: 0 },
+            Limits { frames: 10, kernel_bytes: 100, handles: u64::MAX },
+            Limits { frames: u64::MAX, kernel_bytes: u64::MAX, handles: u64::MAX },
+        ] {
+            assert_eq!(parent.charge_frame(), Ok(()));
+            let before = parent.info();
+            assert_eq!(parent.grant(&limits), Err(VmError::LimitReached));
+            assert_eq!(parent.info(), before);
+            parent.credit_frame();
+        }
     }
 }

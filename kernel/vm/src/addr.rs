@@ -144,6 +144,13 @@ impl PageRange {
         self.start <= page && page < self.end
     }
 
+    /// Returns whether the other range has every page of this one.
+    #[must_use]
+    #[inline]
+    pub fn is_within(&self, other: &PageRange) -> bool {
+        other.start <= self.start && self.end <= other.end
+    }
+
     /// Returns whether the ranges share a page.
     #[must_use]
     pub fn overlaps(&self, other: &PageRange) -> bool {

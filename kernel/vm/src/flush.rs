@@ -82,10 +82,12 @@ pub fn flush_pages<M: Machine>(space: &AddressSpace<M>, pages: impl Iterator<Ite
     // identifier is read behind it, so that a CPU that takes a new one later walks later too.
     machine.dsb_ishst();
     let asid = space.asid();
+    let mut count = 0;
     for page in pages {
         machine.tlbi_leaf(asid, page);
-        space.counters.add(Counter::Tlbi, 1);
+        count += 1;
     }
+    space.counters.add(Counter::Tlbi, count);
     // The old translations are used by nobody when this completes.
     machine.dsb_ish();
 }

@@ -24,6 +24,7 @@ mod content;
 pub mod counters;
 pub mod decide;
 pub mod error;
+pub mod facts;
 pub mod fault;
 pub mod fill;
 pub mod flush;

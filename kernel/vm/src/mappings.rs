@@ -2,12 +2,17 @@
 //!
 //! Owns: the order, in a height-balanced binary tree (Adelson-Velsky and Landis) whose nodes come
 //! from a pool one by one, so that inserting never allocates and removing never fails. Each node
-//! knows the widest gap below it, so that finding room costs the height of the tree. Refuses to
-//! know: translation tables and faults.
+//! knows the widest gap below it and what stands against operations there ([`Facts`]), so that
+//! finding room and checking a range cost the height of the tree, however many mappings there are.
+//! Refuses to know: translation tables and faults.
+
+mod balance;
 
 use crate::addr::{Page, PageRange};
+use crate::facts::Facts;
 use crate::machine::{Machine, PoolExhausted, Pools};
 use crate::mapping::Mapping;
+use crate::page_table::SLOTS;
 use vellum_abi::Protection;
 
 /// A subtree.
@@ -27,6 +32,9 @@ pub struct Node<M: Machine> {
     end: Page,
     /// The most pages between two neighbours in the subtree.
     gap: u64,
+    /// What is true of this mapping, and of any mapping of the subtree.
+    own: Facts,
+    facts: Facts,
 }
 
 impl<M: Machine> Node<M> {
@@ -36,7 +44,9 @@ impl<M: Machine> Node<M> {
     /// `PoolExhausted`.
     pub fn allocate(machine: &M, mapping: Mapping<M>) -> Result<OwnedNode<M>, PoolExhausted> {
         let (start, end) = (mapping.range.start(), mapping.range.end());
-        machine.own(Node { mapping, left: None, right: None, height: 1, start, end, gap: 0 })
+        let facts = Facts::of(&mapping);
+        let (left, right) = (None, None);
+        machine.own(Node { mapping, left, right, height: 1, start, end, gap: 0, own: facts, facts })
     }
 
     /// Returns the mapping.
@@ -49,21 +59,29 @@ impl<M: Machine> Node<M> {
         &mut self.mapping
     }
 
-    /// Computes what the node knows of its subtree from its children.
-    fn update(&mut self) {
+    /// Computes what the node knows of its subtree from its children. Returns whether anything is
+    /// new: if not, those above it know the truth still.
+    fn update(&mut self) -> bool {
         let range = self.mapping.range;
-        (self.start, self.end, self.gap) = (range.start(), range.end(), 0);
+        let (mut start, mut end, mut gap) = (range.start(), range.end(), 0);
+        let (mut low, mut high, mut facts) = (0, 0, self.own);
         if let Some(left) = &self.left {
-            let between = range.start().number() - left.end.number();
-            self.start = left.start;
-            self.gap = left.gap.max(between);
+            gap = left.gap.max(range.start().number() - left.end.number());
+            (start, low, facts) = (left.start, left.height, facts.and(left.facts));
         }
         if let Some(right) = &self.right {
-            let between = right.start.number() - range.end().number();
-            self.end = right.end;
-            self.gap = self.gap.max(right.gap).max(between);
+            gap = gap.max(right.gap).max(right.start.number() - range.end().number());
+            (end, high, facts) = (right.end, right.height, facts.and(right.facts));
         }
-        self.height = 1 + Self::height(&self.left).max(Self::height(&self.right));
+        let height = 1 + low.max(high);
+        let same = self.start == start
+            && self.end == end
+            && self.gap == gap
+            && self.height == height
+            && self.facts == facts;
+        (self.start, self.end, self.gap) = (start, end, gap);
+        (self.height, self.facts) = (height, facts);
+        !same
     }
 }
 
@@ -141,6 +159,24 @@ impl<M: Machine> Mappings<M> {
         best
     }
 
+    /// Returns the last mapping that ends at or below a page, and the one that covers it or is
+    /// the first above it.
+    #[must_use]
+    pub fn around(&self, page: Page) -> (Option<&Mapping<M>>, Option<&Mapping<M>>) {
+        let mut link = &self.root;
+        let (mut below, mut above) = (None, None);
+        while let Some(node) = link {
+            if page < node.mapping.range.end() {
+                above = Some(&node.mapping);
+                link = &node.left;
+            } else {
+                below = Some(&node.mapping);
+                link = &node.right;
+            }
+        }
+        (below, above)
+    }
+
     /// Returns whether no mapping covers a page of the range.
     #[must_use]
     pub fn is_free(&self, range: &PageRange) -> bool {
@@ -150,9 +186,13 @@ impl<M: Machine> Mappings<M> {
     /// Returns whether mappings cover every page of the range.
     #[must_use]
     pub fn covers(&self, range: &PageRange) -> bool {
-        self.in_range(range).try_fold(range.start(), |from, mapping| {
-            (mapping.range.start() <= from).then_some(mapping.range.end())
-        }) >= Some(range.end())
+        Node::<M>::covered_from(&self.root, range.start(), range.end()) >= range.end()
+    }
+
+    /// Returns what is true of any mapping that shares a page with the range.
+    #[must_use]
+    pub fn facts(&self, range: &PageRange) -> Facts {
+        Node::<M>::facts_in(&self.root, range)
     }
 
     /// Returns the mappings that share a page with the range, from below.
@@ -175,6 +215,20 @@ impl<M: Machine> Mappings<M> {
         if fits { PageRange::between(start, start.add(pages)) } else { None }
     }
 
+    /// Returns where `pages` pages from `base` on are best placed: what is as large as a table's
+    /// span begins with one, so that it shares as few tables with others as can be.
+    #[must_use]
+    pub fn find_room(&self, base: Page, pages: u64) -> Option<PageRange> {
+        const SPAN: u64 = SLOTS as u64;
+        if pages < SPAN {
+            return self.find_gap(base, pages);
+        }
+        let wide = pages.checked_add(SPAN - 1).and_then(|pages| self.find_gap(base, pages));
+        let Some(wide) = wide else { return self.find_gap(base, pages) };
+        let start = Page::from_number(wide.start().number().next_multiple_of(SPAN));
+        PageRange::between(start, start.add(pages))
+    }
+
     /// Changes the protection of the mapping that covers a page.
     pub fn set_protection(&mut self, page: Page, protection: Protection) {
         let mut link = &mut self.root;
@@ -190,17 +244,22 @@ impl<M: Machine> Mappings<M> {
         }
     }
 
+    /// Changes the mapping that covers a page in its place: it may grow into free pages beside it,
+    /// or lose pages at an end.
+    pub fn alter(&mut self, page: Page, alter_fn: impl FnOnce(&mut Mapping<M>)) {
+        Node::<M>::alter(&mut self.root, page, alter_fn);
+    }
+
     /// Puts a node into the tree. Its range is free.
     pub fn insert(&mut self, node: OwnedNode<M>) {
         debug_assert!(self.is_free(&node.mapping.range), "mappings never overlap");
-        self.root = Some(Node::<M>::insert(self.root.take(), node));
+        Node::<M>::insert(&mut self.root, node);
         self.count += 1;
     }
 
     /// Takes the node of the mapping that covers a page out of the tree.
     pub fn remove(&mut self, page: Page) -> Option<OwnedNode<M>> {
-        let (rest, node) = Node::<M>::remove(self.root.take(), page);
-        self.root = rest;
+        let node = Node::<M>::remove(&mut self.root, page);
         self.count -= u64::from(node.is_some());
         node
     }
@@ -214,7 +273,7 @@ enum Gap {
     Behind(Page),
 }
 
-/// The tree. Every function takes a subtree and returns what it has become.
+/// The tree. Functions that change a subtree return whether what the nodes above know of it is old.
 impl<M: Machine> Node<M> {
     fn lowest_gap(link: &Link<M>, low: Page, pages: u64) -> Gap {
         let Some(node) = link else { return Gap::Behind(low) };
@@ -240,90 +299,45 @@ impl<M: Machine> Node<M> {
         link.as_ref().map_or(0, |node| node.height)
     }
 
-    fn insert(link: Link<M>, mut new: OwnedNode<M>) -> OwnedNode<M> {
-        let Some(mut node) = link else {
-            new.update();
-            return new;
+    /// Returns the first page from `from` on that no mapping of the subtree covers, or any page
+    /// at or above `end` if there is none below it.
+    fn covered_from(link: &Link<M>, from: Page, end: Page) -> Page {
+        let Some(node) = link.as_ref().filter(|node| node.start <= from && from < node.end) else {
+            return from;
         };
-        if new.mapping.range.start() < node.mapping.range.start() {
-            node.left = Some(Self::insert(node.left.take(), new));
-        } else {
-            node.right = Some(Self::insert(node.right.take(), new));
+        if node.gap == 0 {
+            return node.end;
         }
-        Self::balance(node)
-    }
-
-    fn remove(link: Link<M>, page: Page) -> (Link<M>, Link<M>) {
-        let Some(mut node) = link else { return (None, None) };
-        let removed;
-        if page < node.mapping.range.start() {
-            (node.left, removed) = Self::remove(node.left.take(), page);
-        } else if page >= node.mapping.range.end() {
-            (node.right, removed) = Self::remove(node.right.take(), page);
-        } else {
-            let rest = Self::join(node.left.take(), node.right.take());
-            node.update();
-            return (rest, Some(node));
+        let range = node.mapping.range;
+        let reached = Self::covered_from(&node.left, from, end);
+        if reached >= end || reached < range.start() {
+            return reached;
         }
-        (Some(Self::balance(node)), removed)
+        Self::covered_from(&node.right, reached.max(range.end()), end)
     }
 
-    /// Joins the children of a removed node.
-    fn join(left: Link<M>, right: Link<M>) -> Link<M> {
-        let Some(right) = right else { return left };
-        let (rest, mut lowest) = Self::remove_lowest(right);
-        lowest.left = left;
-        lowest.right = rest;
-        Some(Self::balance(lowest))
+    fn facts_in(link: &Link<M>, range: &PageRange) -> Facts {
+        let reaches = |node: &&OwnedNode<M>| node.start < range.end() && range.start() < node.end;
+        let Some(node) = link.as_ref().filter(reaches) else { return Facts::NONE };
+        if range.start() <= node.start && node.end <= range.end() {
+            return node.facts;
+        }
+        let own = node.mapping.range.intersection(range).map_or(Facts::NONE, |_| node.own);
+        own.and(Self::facts_in(&node.left, range)).and(Self::facts_in(&node.right, range))
     }
 
-    fn remove_lowest(mut node: OwnedNode<M>) -> (Link<M>, OwnedNode<M>) {
-        let Some(left) = node.left.take() else {
-            let rest = node.right.take();
-            return (rest, node);
+    fn alter(link: &mut Link<M>, page: Page, alter_fn: impl FnOnce(&mut Mapping<M>)) -> bool {
+        let Some(node) = link else { return false };
+        let range = node.mapping.range;
+        let is_old = if page < range.start() {
+            Self::alter(&mut node.left, page, alter_fn)
+        } else if page >= range.end() {
+            Self::alter(&mut node.right, page, alter_fn)
+        } else {
+            alter_fn(&mut node.mapping);
+            node.own = Facts::of(&node.mapping);
+            true
         };
-        let (rest, lowest) = Self::remove_lowest(left);
-        node.left = rest;
-        (Some(Self::balance(node)), lowest)
-    }
-
-    /// Restores the balance of a node whose subtrees are balanced and differ by at most two.
-    fn balance(mut node: OwnedNode<M>) -> OwnedNode<M> {
-        if Self::height(&node.left) > Self::height(&node.right) + 1 {
-            if let Some(left) = node.left.take() {
-                let leans_right = Self::height(&left.right) > Self::height(&left.left);
-                node.left = Some(if leans_right { Self::rotate_left(left) } else { left });
-            }
-            return Self::rotate_right(node);
-        }
-        if Self::height(&node.right) > Self::height(&node.left) + 1 {
-            if let Some(right) = node.right.take() {
-                let leans_left = Self::height(&right.left) > Self::height(&right.right);
-                node.right = Some(if leans_left { Self::rotate_right(right) } else { right });
-            }
-            return Self::rotate_left(node);
-        }
-        node.update();
-        node
-    }
-
-    /// Makes the left child the root of the subtree.
-    fn rotate_right(mut node: OwnedNode<M>) -> OwnedNode<M> {
-        let Some(mut top) = node.left.take() else { return node };
-        node.left = top.right.take();
-        node.update();
-        top.right = Some(node);
-        top.update();
-        top
-    }
-
-    /// Makes the right child the root of the subtree.
-    fn rotate_left(mut node: OwnedNode<M>) -> OwnedNode<M> {
-        let Some(mut top) = node.right.take() else { return node };
-        node.right = top.left.take();
-        node.update();
-        top.left = Some(node);
-        top.update();
-        top
+        is_old && node.update()
     }
 }

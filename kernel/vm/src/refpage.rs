@@ -169,6 +169,20 @@ fn reference<M: Machine>(
     Ok(object)
 }
 
+/// Returns the bytes and tag bytes that were written to make objects.
+#[must_use]
+pub fn created(counters: &Counters) -> (u64, u64) {
+    (counters.value(Counter::CreateBytes), counters.value(Counter::CreateTagBytes))
+}
+
+/// Takes back what was counted since `before`, for an object that could not be handed to anybody: a
+/// refused call has changed nothing.
+pub fn discount(counters: &Counters, before: (u64, u64)) {
+    let (bytes, tag_bytes) = created(counters);
+    counters.subtract(Counter::CreateBytes, bytes - before.0);
+    counters.subtract(Counter::CreateTagBytes, tag_bytes - before.1);
+}
+
 /// Reads `size` bytes once and writes them all over a frame.
 fn replicate<M: Machine>(
     machine: &M,

@@ -1,5 +1,7 @@
 //! `bench`: runs the programs that measure and collects their figures.
 
+mod masked;
+
 use crate::build::Profile;
 use crate::child::Echo;
 use crate::command_line::Options;
@@ -24,6 +26,9 @@ const CPU_WITH_MOPS: &str = "max";
 /// The argument by which a program prints its figures for us as well.
 const FIGURES: &str = "figures";
 
+/// The longest time with interrupts masked of everything without huge pages.
+const MASKED: &str = "longest_masked";
+
 /// A program that measures.
 struct Benchmark {
     /// The name of its figures.
@@ -32,6 +37,8 @@ struct Benchmark {
     program: &'static str,
     /// Its arguments, beside the one for figures.
     arguments: &'static [&'static str],
+    /// The case that its longest time with interrupts masked counts for.
+    masked: &'static str,
 }
 
 /// Every program that measures.
@@ -42,6 +49,11 @@ const BENCHMARKS: &[Benchmark] = &[
     Benchmark { name: "paths", program: "forks", arguments: &[] },
     Benchmark { name: "sweep", program: "sweep", arguments: &[] },
     Benchmark { name: "sparse_read", program: "sparse_read", arguments: &[] },
+    Benchmark { name: "thread", program: "thread", arguments: &[], masked: MASKED },
+    Benchmark { name: "paths", program: "paths", arguments: &[], masked: MASKED },
+    Benchmark { name: "paths", program: "forks", arguments: &[], masked: MASKED },
+    Benchmark { name: "paths", program: "operations", arguments: &[], masked: MASKED },
+    Benchmark { name: "sweep", program: "sweep", arguments: &[], masked: MASKED },
 ];
 
 /// Prints the figures of these names, or all, and writes them into a directory.
@@ -66,6 +78,9 @@ pub(super) fn bench(
     }
     if names.is_empty() || names.iter().any(|name| name == IMAGE) {
         figures.push(image_figure(&built.kernel)?);
+    }
+    if chosen.iter().any(|bench| bench.name == "paths") {
+        figures.extend(masked::measure(options, &qemu)?);
     }
     print!("{}", figures::table(&figures));
     println!("Instructions are counted, not timed: one of them is not one cycle of a real CPU.");
@@ -109,6 +124,7 @@ fn measure(
     Ok(figures)
 }
 
+/// Runs a benchmark and returns its figures.
 fn run(
     options: &Options,
     qemu: &Qemu,
@@ -116,6 +132,19 @@ fn run(
     bench: &Benchmark,
     switches: &[(&'static str, &'static str)],
 ) -> Result<Vec<Figure>, Failure> {
+    let output = output(options, qemu, built, bench, switches)?;
+    let names: Vec<_> = switches.iter().map(|(key, _)| (*key).to_owned()).collect();
+    figures::parse(&output, &names)
+}
+
+/// Runs a benchmark and returns what it printed.
+fn output(
+    options: &Options,
+    qemu: &Qemu,
+    built: &Built,
+    bench: &Benchmark,
+    switches: &[(&'static str, &'static str)],
+) -> Result<String, Failure> {
     let words = [FIGURES].iter().chain(bench.arguments);
     let arguments: Vec<_> = words.map(|word| (*word).to_owned()).collect();
     let limit = options.limit(LIMIT);
@@ -129,10 +158,7 @@ fn run(
     };
     let boot = built.boot(qemu, &launch)?;
     let failure = match judge(&boot, limit) {
-        Verdict::Program(0) => {
-            let names: Vec<_> = switches.iter().map(|(key, _)| (*key).to_owned()).collect();
-            return figures::parse(&boot.output, &names);
-        }
+        Verdict::Program(0) => return Ok(boot.output),
         Verdict::Program(status) => {
             Failure::tool(format!("{} ended with status {status}", bench.program))
         }

@@ -3,7 +3,8 @@
 #![no_main]
 
 use vellum_user::abi::{
-    Call, Error, ExitReport, Handle, MappingInfo, ObjectInfo, Registers, Stat, SystemInfo,
+    AccountInfo, Call, Error, ExitReport, Handle, MappingInfo, ObjectInfo, Registers, Stat,
+    SystemInfo,
 };
 use vellum_user::loader::layout::STACK_START;
 use vellum_user::mapping::{MapRequest, PAGE};
@@ -77,6 +78,7 @@ impl Targets {
             Call::ProcessWait => of(self.dead.handle().to_word(), ExitReport::WORDS),
             Call::ThreadReadRegisters => of(self.thread.handle().to_word(), Registers::WORDS),
             Call::SystemQuery => Some(([0; 6], 0, 8 * SystemInfo::WORDS)),
+            Call::AccountQuery => of(own, AccountInfo::WORDS),
             Call::Query => Some(([own, source, 0, 0, 0, 0], 2, 8 * MappingInfo::WORDS)),
             Call::MemoryRead => {
                 // From the code of this program: bytes that are there in every run.
@@ -119,7 +121,9 @@ impl Targets {
             | Call::ThreadStart
             | Call::ThreadSetTagMode
             | Call::ThreadTagMode
-            | Call::TagsWrite => None,
+            | Call::TagsWrite
+            | Call::AccountCreate
+            | Call::Test => None,
         }
     }
 }

@@ -57,10 +57,10 @@ fn check_back(name: &str, before: &Stat) {
 /// Makes processes until there is no room for one more, asks for other things, and frees them.
 fn too_many_processes() -> Result<(), Error> {
     let before = testing::stat();
-    let first = calls::process_create()?;
+    let first = calls::process_create(Handle::SELF)?;
     let mut last = first;
     let mut count = 1;
-    let refusal = (0..MANY).find_map(|_| match calls::process_create() {
+    let refusal = (0..MANY).find_map(|_| match calls::process_create(Handle::SELF) {
         Ok(handle) => {
             count += 1;
             last = handle;
@@ -74,11 +74,11 @@ fn too_many_processes() -> Result<(), Error> {
     check!("a reason", refusal.is_some_and(|refusal| named.contains(&refusal)));
     check!("live", testing::stat().processes_live, before.processes_live + count);
     let full = testing::stat();
-    check!("once more", calls::process_create().err(), refusal);
+    check!("once more", calls::process_create(Handle::SELF).err(), refusal);
     check!("without a trace", testing::stat(), full);
     // One that goes makes room for one.
     calls::handle_close(last)?;
-    let again = calls::process_create();
+    let again = calls::process_create(Handle::SELF);
     check!("in the place of another", again.is_ok());
     close_all(first, again.unwrap_or(last));
     let after = testing::stat();
@@ -174,7 +174,7 @@ fn refusals_without_frames() -> Result<(), Error> {
         (Call::RefpageCreatePattern, [7, 0, 0, 0, 0, 0]),
         (Call::RefpageCreateTag, [0, 0, 0, 0, 0, 0]),
         (Call::MemoryCreate, [PAGE_SIZE, 0, 0, 0, 0, 0]),
-        (Call::ProcessCreate, [0; 6]),
+        (Call::ProcessCreate, [own, 0, 0, 0, 0, 0]),
         (Call::MemoryWrite, [own, untouched, source, 8, 0, 0]),
         (Call::MemoryRead, [own, source, untouched, 8, 0, 0]),
         (Call::ConsoleWrite, [untouched, 8, 0, 0, 0, 0]),

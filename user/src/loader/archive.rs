@@ -75,7 +75,20 @@ impl BootArchive {
         file: File<'_>,
         arguments: impl Iterator<Item = &'a str> + Clone,
     ) -> Result<Child, LoadError> {
+        self.load_paid_by(Handle::SELF, file, arguments)
+    }
+
+    /// Loads a file of the archive as a program that an account pays for.
+    ///
+    /// # Errors
+    /// Those of [`load`].
+    pub fn load_paid_by<'a>(
+        &self,
+        account: Handle,
+        file: File<'_>,
+        arguments: impl Iterator<Item = &'a str> + Clone,
+    ) -> Result<Child, LoadError> {
         let archive = Some((self.handle, self.length));
-        load(Program { file: file.data, arguments, archive })
+        load(Program { file: file.data, arguments, archive, account })
     }
 }

@@ -25,6 +25,8 @@ pub struct Program<'a, A> {
     pub arguments: A,
     /// Handle and length of the archive, for a child that may start programs itself.
     pub archive: Option<(Handle, u64)>,
+    /// Who pays for it; [`Handle::SELF`] is the caller's own account.
+    pub account: Handle,
 }
 
 /// Which step of loading the kernel refused.
@@ -156,7 +158,9 @@ where
     let length = start_block::length(program.arguments.clone())
         .filter(|length| *length as u64 <= START_BLOCK_MAX)
         .ok_or(LoadError::ArgumentsTooLong)?;
-    let mut unfinished = Unfinished(Some(Process::new().at(Step::Process)?));
+    let mut unfinished = Unfinished(Some(
+        calls::process_create(program.account).map(Process::from_handle).at(Step::Process)?,
+    ));
     let process = unfinished.process();
     for region in image.regions() {
         map_region(process, &image, &region)?;

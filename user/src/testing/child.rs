@@ -3,9 +3,10 @@
 //! What goes wrong here is no question of the test: it ends with a panic that says what.
 
 use crate::entry::Arguments;
+use crate::handles::Account;
 use crate::loader::{BootArchive, Child};
 use crate::lock::Mutex;
-use vellum_abi::{ExitKind, ExitReport};
+use vellum_abi::{ExitKind, ExitReport, Handle};
 
 /// The archive, mapped when it is first asked for.
 static ARCHIVE: Mutex<Option<BootArchive>> = Mutex::new(None);
@@ -30,10 +31,15 @@ fn archive() -> BootArchive {
 /// As for [`run`].
 #[must_use]
 pub fn load(program: &str, arguments: &[&str]) -> Child {
+    load_in(Handle::SELF, program, arguments)
+}
+
+/// Loads a program that an account pays for.
+fn load_in(account: Handle, program: &str, arguments: &[&str]) -> Child {
     let archive = archive();
     let Some(file) = archive.find(program) else { panic!("no program {program} in the archive") };
     let all = core::iter::once(program).chain(arguments.iter().copied());
-    match archive.load(file, all) {
+    match archive.load_paid_by(account, file, all) {
         Ok(child) => child,
         Err(error) => panic!("loading {program}: {error}"),
     }
@@ -45,7 +51,7 @@ pub fn load(program: &str, arguments: &[&str]) -> Child {
 /// If the program is not there or cannot be loaded, or this one was not given the archive.
 #[must_use]
 pub fn run(program: &str, arguments: &[&str]) -> ExitReport {
-    let child = load(program, arguments);
+    let child = load_in(Handle::SELF, program, arguments);
     child.start().expect("a new thread starts");
     child.wait().expect("a child can be waited for")
 }
@@ -66,7 +72,16 @@ pub fn run_self(words: &[&str]) -> ExitReport {
 /// As for [`run`].
 #[must_use]
 pub fn load_self(words: &[&str]) -> Child {
-    load(arguments().program(), words)
+    load_in(Handle::SELF, arguments().program(), words)
+}
+
+/// Loads this program again, stopped at its entry, in an account of its own.
+///
+/// # Panics
+/// As for [`run`].
+#[must_use]
+pub fn load_self_paid_by(account: &Account, words: &[&str]) -> Child {
+    load_in(account.handle(), arguments().program(), words)
 }
 
 /// Returns whether a child called `exit` with this status.

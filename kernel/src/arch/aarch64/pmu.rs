@@ -6,7 +6,8 @@
 use crate::arch::cpu;
 use crate::arch::features::{self, INST_RETIRED};
 use crate::arch::sysreg::{
-    PMCNTENCLR_EL0, PMCNTENSET_EL0, PMCR_EL0, PMEVTYPER0_EL0, PMINTENCLR_EL1, PMUSERENR_EL0,
+    PMCNTENCLR_EL0, PMCNTENSET_EL0, PMCR_EL0, PMEVCNTR0_EL0, PMEVTYPER0_EL0, PMINTENCLR_EL1,
+    PMUSERENR_EL0,
 };
 use aarch64_cpu::registers::{ID_AA64DFR0_EL1, ReadWriteable, Readable, Writeable};
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -40,4 +41,10 @@ pub fn start() {
     PMUSERENR_EL0.write(PMUSERENR_EL0::ER::SET);
     OPEN.store(true, Ordering::Relaxed);
     cpu::isb();
+}
+
+/// Returns the low half of the counter of retired instructions. Only for a build that measures the
+/// kernel; the counter was started.
+pub fn instructions() -> u32 {
+    PMEVCNTR0_EL0.get() as u32
 }

@@ -212,6 +212,8 @@ system_registers! {
     PMCEID0_EL0: Pmceid0, (), "pmceid0_el0";
     /// What event counter 0 counts.
     PMEVTYPER0_EL0: Pmevtyper0, (), "pmevtyper0_el0";
+    /// Event counter 0.
+    PMEVCNTR0_EL0: Pmevcntr0, (), "pmevcntr0_el0";
     /// Enables counters.
     PMCNTENSET_EL0: Pmcntenset, (), "pmcntenset_el0";
     /// Disables counters.

@@ -19,7 +19,7 @@ impl<M: Machine> AddressSpace<M> {
             if !state.mappings.covers(&range) {
                 return Err(VmError::NotMapped.into());
             }
-            if state.mappings.in_range(&range).any(|mapping| mapping.sealed) {
+            if state.mappings.facts(&range).any_sealed() {
                 return Err(VmError::Sealed.into());
             }
             // Whose frames all go has none ahead any more.

@@ -4,7 +4,7 @@
 //! from. Refuses to know: who drives it; the kernel keeps it with the thread that began it.
 
 use super::populate::{Goal, Touch};
-use super::{leaves, split};
+use super::{leaves, move_frames, split};
 use crate::addr::{Page, PageRange};
 use crate::address_space::{AddressSpace, State};
 use crate::error::VmError;
@@ -28,6 +28,7 @@ enum Work {
     Protect(Protection),
     Decommit,
     Populate(Touch),
+    Move,
 }
 
 /// An operation under way. It must be run until it is done.
@@ -40,6 +41,8 @@ pub struct Change<M: Machine> {
     insert: Option<OwnedNode<M>>,
     /// Why the change could not do what it was begun for.
     failure: Option<VmError>,
+    /// Whether the range was cut off an end of a mapping and is no mapping's any more.
+    is_cut_off: bool,
 }
 
 impl<M: Machine> Change<M> {
@@ -49,7 +52,7 @@ impl<M: Machine> Change<M> {
     }
 
     fn new(range: PageRange, work: Work, insert: Option<OwnedNode<M>>) -> Change<M> {
-        Change { range, cursor: range.start(), work, insert, failure: None }
+        Change { range, cursor: range.start(), work, insert, failure: None, is_cut_off: false }
     }
 
     /// Marks a range for removal, and for a mapping that takes its place.
@@ -60,6 +63,11 @@ impl<M: Machine> Change<M> {
     ) -> Change<M> {
         state.changing = Some(range);
         Change::new(range, Work::Unmap, insert)
+    }
+
+    /// Marks a range that was cut off a mapping. What is left of that holds the object.
+    pub(super) fn remove(state: &mut State<M>, range: PageRange) -> Change<M> {
+        Change { is_cut_off: true, ..Change::unmap(state, range, None) }
     }
 
     /// Marks a range for another protection.
@@ -91,6 +99,12 @@ impl<M: Machine> Change<M> {
         self.failure
     }
 
+    /// Marks everything for moving private pages to other frames.
+    pub(super) fn move_frames(state: &mut State<M>) -> Change<M> {
+        state.changing = Some(PageRange::whole());
+        Change::new(PageRange::whole(), Work::Move, None)
+    }
+
     /// Steps until the change is done or something waits.
     pub fn run(&mut self, space: &AddressSpace<M>) -> Progress {
         while !self.step(space) {
@@ -103,6 +117,9 @@ impl<M: Machine> Change<M> {
 
     /// Does a bounded piece: at most the leaves of one table. Returns whether the change is done.
     pub fn step(&mut self, space: &AddressSpace<M>) -> bool {
+        if matches!(self.work, Work::Move) {
+            return self.step_move(space);
+        }
         if let Work::Populate(touch) = self.work {
             self.touch(space, touch);
         }
@@ -136,6 +153,32 @@ impl<M: Machine> Change<M> {
         }
     }
 
+    /// Moves some pages: leaves away, copies without a lock, leaves back.
+    fn step_move(&mut self, space: &AddressSpace<M>) -> bool {
+        let mut taken = None;
+        space.exclusive(|state| {
+            let rest = PageRange::between(self.cursor, self.range.end());
+            let mapping = state.mappings.at_or_above(self.cursor);
+            let part = rest.zip(mapping).and_then(|(rest, at)| at.range.intersection(&rest));
+            self.cursor = match part {
+                Some(part) => move_frames::take(space, &part, &mut taken),
+                None => self.range.end(),
+            };
+        });
+        let moved = taken.as_ref().map(|taken| move_frames::copy(space, taken));
+        let done = self.cursor >= self.range.end();
+        space.exclusive(|state| {
+            moved.iter().for_each(|moved| move_frames::put(space, moved));
+            if done {
+                self.finish(space, state);
+            }
+        });
+        if let (Some(taken), Some(moved)) = (taken, moved) {
+            move_frames::free(space, &taken, &moved);
+        }
+        done
+    }
+
     /// Works on the first mapping at or above the cursor.
     fn advance(
         &mut self,
@@ -144,10 +187,13 @@ impl<M: Machine> Change<M> {
         removed: &mut Option<OwnedNode<M>>,
     ) {
         let rest = PageRange::between(self.cursor, self.range.end());
-        let mapping = state.mappings.at_or_above(self.cursor);
-        let found = rest
-            .zip(mapping)
-            .and_then(|(rest, mapping)| Some((mapping.range, mapping.range.intersection(&rest)?)));
+        let whole = if self.is_cut_off {
+            Some(self.range)
+        } else {
+            state.mappings.at_or_above(self.cursor).map(|mapping| mapping.range)
+        };
+        let found =
+            rest.zip(whole).and_then(|(rest, whole)| Some((whole, whole.intersection(&rest)?)));
         let Some((whole, part)) = found else {
             self.cursor = self.range.end();
             return;
@@ -156,7 +202,7 @@ impl<M: Machine> Change<M> {
             Work::Unmap => {
                 self.cursor = leaves::clear(space, &part);
                 leaves::release_tables(space, state, &whole, part.start(), self.cursor);
-                if self.cursor == part.end() {
+                if self.cursor == part.end() && !self.is_cut_off {
                     *removed = state.mappings.remove(part.start());
                 }
             }
@@ -170,16 +216,22 @@ impl<M: Machine> Change<M> {
             Work::Decommit => self.cursor = leaves::clear_private(space, &part),
             // Pages are touched without the lock, by `touch`.
             Work::Populate(_) => {}
+            // Never comes here: copies are made without a lock.
+            Work::Move => self.cursor = part.end(),
         }
     }
 
     /// Takes the mark off and completes what only the whole range allows.
     fn finish(&mut self, space: &AddressSpace<M>, state: &mut State<M>) {
         state.changing = None;
+        let emptied = matches!(self.work, Work::Unmap) && self.insert.is_none();
         if let Some(node) = self.insert.take() {
             state.mappings.insert(node);
         }
-        split::merge_at(space, state, self.range.end());
-        split::merge_at(space, state, self.range.start());
+        // What was removed leaves a hole, and nothing that could have become one.
+        if !emptied {
+            split::merge_at(space, state, self.range.end());
+            split::merge_at(space, state, self.range.start());
+        }
     }
 }

@@ -11,7 +11,8 @@ use crate::error::VmError;
 use crate::flush::flush_pages;
 use crate::machine::Machine;
 use crate::page_table::{
-    self, Descriptor, LEAF_LEVEL, Ownership, ROOT_LEVEL, Slot, Table, Walk, span_end, span_start,
+    self, Descriptor, LEAF_LEVEL, Ownership, ROOT_LEVEL, SLOTS, Slot, Table, Walk, span_end,
+    span_start,
 };
 use vellum_abi::Protection;
 
@@ -21,59 +22,95 @@ const BATCH: usize = 64;
 /// Leaves that one step of a clone copies.
 const CLONE_BATCH: usize = 128;
 
-/// Leaves that were made invalid and wait for TLB maintenance.
-struct Batch {
-    entries: [(Page, Slot, Descriptor); BATCH],
+/// Leaves of one table that were made invalid, by their distance from the first.
+#[derive(Clone)]
+pub(super) struct Batch {
+    first: Page,
+    slot: Slot,
+    leaves: [Descriptor; BATCH],
+    /// Pages that were looked at from the first on.
     length: usize,
 }
 
-/// Where a scan over the leaves of one table stopped.
-struct Scan {
-    batch: Batch,
-    next: Page,
+/// What [`next_leaf`] found.
+enum Next {
+    /// A leaf to break.
+    Leaf(Page, Slot, Descriptor),
+    /// None up to this page, where the part or the table ends.
+    Behind(Page),
 }
 
 impl Batch {
-    fn entries(&self) -> &[(Page, Slot, Descriptor)] {
-        &self.entries[..self.length]
+    /// Puts another leaf in the place of each.
+    pub(super) fn replace(&mut self, replace_fn: impl Fn(Descriptor) -> Descriptor) {
+        let leaves = self.leaves[..self.length].iter_mut().filter(|leaf| leaf.is_valid());
+        leaves.for_each(|leaf| *leaf = replace_fn(*leaf));
     }
 
-    fn flush<M: Machine>(&self, space: &AddressSpace<M>) {
-        if self.length != 0 {
-            flush_pages(space, self.entries().iter().map(|(page, _, _)| *page));
-        }
+    /// Returns the leaves that were broken.
+    pub(super) fn entries(&self) -> impl Iterator<Item = (Page, Slot, Descriptor)> {
+        let leaves = self.leaves[..self.length].iter().zip(0..);
+        leaves.filter(|(leaf, _)| leaf.is_valid()).map(|(leaf, distance)| {
+            let slot = self.slot.table().slot(self.slot.index() + distance);
+            (self.first.add(distance as u64), slot, *leaf)
+        })
     }
 }
 
-/// Breaks the valid leaves from the start of `part` on that `select_fn` names, up to the end of
-/// the part, of the table or of the batch.
-fn break_leaves<M: Machine>(
+/// Finds the first leaf of `part` that `select_fn` names, in the table that `part` begins in, if
+/// the process has one there.
+fn next_leaf<M: Machine>(
     space: &AddressSpace<M>,
     part: &PageRange,
     select_fn: impl Fn(Descriptor) -> bool,
-) -> Option<Scan> {
+) -> Option<Next> {
     let machine = &space.machine;
-    let Walk::Leaf(mut slot) = page_table::find(machine, space.root, part.start()) else {
+    let Walk::Leaf(slot) = page_table::find(machine, space.root, part.start()) else {
         return None;
     };
-    let empty = (part.start(), slot, Descriptor::EMPTY);
-    let mut batch = Batch { entries: [empty; BATCH], length: 0 };
-    let mut page = part.start();
-    loop {
+    let left = SLOTS - slot.index();
+    let count = left.min(part.pages() as usize);
+    for distance in 0..count {
+        let slot = slot.table().slot(slot.index() + distance);
+        let leaf = machine.read(slot);
+        if leaf.is_valid() && select_fn(leaf) {
+            return Some(Next::Leaf(part.start().add(distance as u64), slot, leaf));
+        }
+    }
+    Some(Next::Behind(part.start().add(count as u64)))
+}
+
+/// Breaks the valid leaves from the start of `part` on that `select_fn` names, up to the end of
+/// the part or of the table, or to `most` pages from the first of them on. They are handed to
+/// `use_fn`. Returns where to go on, or `None` where the process has no table of leaves.
+pub(super) fn break_leaves<M: Machine>(
+    space: &AddressSpace<M>,
+    part: &PageRange,
+    most: usize,
+    select_fn: impl Fn(Descriptor) -> bool,
+    use_fn: impl FnOnce(&Batch),
+) -> Option<Page> {
+    let machine = &space.machine;
+    let (first, slot, leaf) = match next_leaf(space, part, &select_fn)? {
+        Next::Leaf(first, slot, leaf) => (first, slot, leaf),
+        Next::Behind(page) => return Some(page),
+    };
+    let left = (SLOTS - slot.index()).min(BATCH).min(most) as u64;
+    let length = left.min(part.end().number() - first.number()) as usize;
+    let mut batch = Batch { first, slot, leaves: [Descriptor::EMPTY; BATCH], length };
+    machine.write(slot, Descriptor::EMPTY);
+    batch.leaves[0] = leaf;
+    for (distance, place) in batch.leaves[..length].iter_mut().enumerate().skip(1) {
+        let slot = slot.table().slot(slot.index() + distance);
         let leaf = machine.read(slot);
         if leaf.is_valid() && select_fn(leaf) {
             machine.write(slot, Descriptor::EMPTY);
-            batch.entries[batch.length] = (page, slot, leaf);
-            batch.length += 1;
-        }
-        page = page.add(1);
-        match slot.next() {
-            Some(next) if page < part.end() && batch.length < BATCH => slot = next,
-            _ => break,
+            *place = leaf;
         }
     }
-    batch.flush(space);
-    Some(Scan { batch, next: page })
+    flush_pages(space, batch.entries().map(|(page, _, _)| page));
+    use_fn(&batch);
+    Some(first.add(length as u64))
 }
 
 /// Empties leaves and gives private frames back.
@@ -92,21 +129,21 @@ fn clear_selected<M: Machine>(
     part: &PageRange,
     select_fn: impl Fn(Descriptor) -> bool,
 ) -> Option<Page> {
-    let scan = break_leaves(space, part, select_fn)?;
-    let private =
-        scan.batch.entries().iter().filter(|(_, _, leaf)| leaf.ownership() == Ownership::Private);
-    let mut freed = 0;
-    for (_, _, leaf) in private {
-        if let Some(frame) = space.machine.release_frame(leaf.frame()) {
-            space.machine.free_frame(frame);
+    break_leaves(space, part, BATCH, select_fn, |batch| {
+        let mut freed = 0;
+        for (_, _, leaf) in batch.entries() {
+            if leaf.ownership() == Ownership::Private {
+                if let Some(frame) = space.machine.release_frame(leaf.frame()) {
+                    space.machine.free_frame(frame);
+                }
+                freed += 1;
+            }
         }
-        space.account.credit_frame();
-        freed += 1;
-    }
-    if freed != 0 {
-        space.counters.subtract(Counter::PrivateFrames, freed);
-    }
-    Some(scan.next)
+        if freed != 0 {
+            space.account.credit_frames(freed);
+            space.counters.subtract(Counter::PrivateFrames, freed);
+        }
+    })
 }
 
 /// Gives leaves another protection, with break-before-make: the memory attribute may change.
@@ -116,19 +153,18 @@ pub(super) fn protect<M: Machine>(
     protection: Protection,
 ) -> Page {
     let changes = |leaf: Descriptor| protected(&space.machine, leaf, protection) != leaf;
-    let Some(scan) = break_leaves(space, part, changes) else {
-        return spans::protect(space, part);
-    };
-    let machine = &space.machine;
-    for (_, slot, leaf) in scan.batch.entries() {
-        let new = protected(machine, *leaf, protection);
-        prepare_frame(space, *leaf, new);
-        machine.write(*slot, new);
-    }
-    // Orders the new leaves before whatever the process does next.
-    machine.dsb_ishst();
-    machine.isb();
-    scan.next
+    break_leaves(space, part, BATCH, changes, |batch| {
+        let machine = &space.machine;
+        for (_, slot, leaf) in batch.entries() {
+            let new = protected(machine, leaf, protection);
+            prepare_frame(space, leaf, new);
+            machine.write(slot, new);
+        }
+        // Orders the new leaves before whatever the process does next.
+        machine.dsb_ishst();
+        machine.isb();
+    })
+    .unwrap_or_else(|| spans::protect(space, part))
 }
 
 /// How far [`copy`] came.

@@ -3,7 +3,7 @@
 use super::change::Change;
 use super::policy::suits;
 use super::populate::Touch;
-use super::split::{Splits, merge_at};
+use super::split::{Splits, put};
 use crate::addr::{Page, PageRange};
 use crate::address_space::{AddressSpace, State};
 use crate::error::{Refusal, VmError};
@@ -102,7 +102,7 @@ impl<M: Machine> MapRequest<M> {
                 return Err(VmError::Overlap);
             }
         }
-        let gap = state.mappings.find_gap(BASE, self.length / PAGE_SIZE);
+        let gap = state.mappings.find_room(BASE, self.length / PAGE_SIZE);
         gap.ok_or(VmError::OutOfAddresses)
     }
 
@@ -188,15 +188,15 @@ impl<M: Machine> AddressSpace<M> {
             if !state.mappings.is_free(&range) {
                 return Ok((address, Some(self.replace(state, request, range, &shown)?)));
             }
-            state.mappings.insert(self.node(request.mapping(range, &shown))?);
+            let mapping = request.mapping(range, &shown);
             if request.options.policy == Policy::Eager
                 && let Some(touch) = Touch::eager(request.options.protection)
             {
                 // Not merged before it is populated: it may have to go again.
+                state.mappings.insert(self.node(mapping)?);
                 return Ok((address, Some(Change::populate(state, range, touch))));
             }
-            merge_at(self, state, range.end());
-            merge_at(self, state, range.start());
+            put(self, state, mapping)?;
             Ok((address, None))
         })
     }
@@ -208,7 +208,7 @@ impl<M: Machine> AddressSpace<M> {
         range: PageRange,
         shown: &Shown<M>,
     ) -> Result<Change<M>, VmError> {
-        if state.mappings.in_range(&range).any(|mapping| mapping.sealed) {
+        if state.mappings.facts(&range).any_sealed() {
             return Err(VmError::Sealed);
         }
         let splits = Splits::prepare(self, state, &range)?;

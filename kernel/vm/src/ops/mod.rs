@@ -11,6 +11,7 @@ mod change;
 mod clone;
 mod leaves;
 mod map;
+mod move_frames;
 mod policy;
 mod populate;
 mod promote;

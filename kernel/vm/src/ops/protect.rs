@@ -7,7 +7,6 @@ use crate::addr::PageRange;
 use crate::address_space::{AddressSpace, State};
 use crate::error::{Refusal, VmError};
 use crate::machine::Machine;
-use crate::page_table::Sharing;
 use vellum_abi::Protection;
 
 impl<M: Machine> AddressSpace<M> {
@@ -17,8 +16,9 @@ impl<M: Machine> AddressSpace<M> {
     /// without tags; pages that show an object show the object's tags.
     ///
     /// # Errors
-    /// `WriteAndExecute`, `TagsUnsupported`, `NotMapped`, `Sealed`, `SharedWritable`,
-    /// `MissingRight`, `OutOfKernelMemory`, `LimitReached`.
+    /// In this order, each looked for in the whole range: `WriteAndExecute`, `TagsUnsupported` by the
+    /// machine, `NotMapped`, `Sealed`, `SharedWritable`, `TagsUnsupported` by an object,
+    /// `MissingRight`; `OutOfKernelMemory`, `LimitReached`.
     pub fn protect(&self, range: PageRange, protection: Protection) -> Result<Change<M>, Refusal> {
         check_protection(&self.machine, protection)?;
         self.exclusive(|state| {
@@ -38,20 +38,15 @@ fn check_mappings<M: Machine>(
     if !state.mappings.covers(range) {
         return Err(VmError::NotMapped);
     }
-    for mapping in state.mappings.in_range(range) {
-        if mapping.sealed {
-            return Err(VmError::Sealed);
-        }
-        let writes = protection.contains(Protection::WRITE);
-        if writes && mapping.sharing == Sharing::Shared && !mapping.object.is_writable() {
-            return Err(VmError::SharedWritable);
-        }
-        if protection.contains(Protection::TAGGED) && !mapping.object.has_defined_tags() {
-            return Err(VmError::TagsUnsupported);
-        }
-        if !mapping.maximum.contains(protection) {
-            return Err(VmError::MissingRight);
-        }
+    let facts = state.mappings.facts(range);
+    if facts.any_sealed() {
+        return Err(VmError::Sealed);
     }
-    Ok(())
+    if protection.contains(Protection::WRITE) && facts.any_shared_read_only() {
+        return Err(VmError::SharedWritable);
+    }
+    if protection.contains(Protection::TAGGED) && facts.any_undefined_tags() {
+        return Err(VmError::TagsUnsupported);
+    }
+    if facts.all_allow(protection) { Ok(()) } else { Err(VmError::MissingRight) }
 }

@@ -30,7 +30,8 @@ pub(super) fn clear<M: Machine>(space: &AddressSpace<M>, part: &PageRange) -> Pa
 /// Removes what is the process's own: there is nothing of it below a shared table.
 pub(super) fn clear_private<M: Machine>(space: &AddressSpace<M>, part: &PageRange) -> Page {
     match page_table::find(&space.machine, space.root, part.start()) {
-        Walk::Missing { level, .. } | Walk::Shared { level, .. } => behind(part, level),
+        Walk::Missing { slot, level } => behind_hole(space, part, slot, level),
+        Walk::Shared { level, .. } => behind(part, level),
         Walk::Block { slot, block } if block.is_private_block() => {
             free_or_split(space, part, slot, block)
         }
@@ -56,7 +57,8 @@ pub(super) fn protect<M: Machine>(space: &AddressSpace<M>, part: &PageRange) -> 
 /// their pages shared one by one.
 pub(super) fn pass_for_clone<M: Machine>(space: &AddressSpace<M>, part: &PageRange) -> Page {
     match page_table::find(&space.machine, space.root, part.start()) {
-        Walk::Missing { level, .. } | Walk::Shared { level, .. } => behind(part, level),
+        Walk::Missing { slot, level } => behind_hole(space, part, slot, level),
+        Walk::Shared { level, .. } => behind(part, level),
         Walk::Block { slot, block } if block.is_private_block() => {
             split_block(space, part.start(), slot, block);
             part.start()
@@ -66,9 +68,19 @@ pub(super) fn pass_for_clone<M: Machine>(space: &AddressSpace<M>, part: &PageRan
     }
 }
 
+/// Passes what has no leaves of single pages.
+pub(super) fn pass<M: Machine>(space: &AddressSpace<M>, part: &PageRange) -> Page {
+    match page_table::find(&space.machine, space.root, part.start()) {
+        Walk::Missing { slot, level } => behind_hole(space, part, slot, level),
+        Walk::Shared { level, .. } => behind(part, level),
+        Walk::Block { .. } => behind(part, LEAF_LEVEL),
+        Walk::Leaf(_) | Walk::Busy(_) => part.start(),
+    }
+}
+
 fn drop_shown<M: Machine>(space: &AddressSpace<M>, part: &PageRange, walk: Walk) -> Page {
     match walk {
-        Walk::Missing { level, .. } => behind(part, level),
+        Walk::Missing { slot, level } => behind_hole(space, part, slot, level),
         Walk::Block { slot, .. } => drop_pointers(space, part, slot, BLOCK_LEVEL),
         Walk::Shared { slot, level, .. } => drop_pointers(space, part, slot, level - 1),
         // Nobody is at work but the caller, and there are leaves no more than before.
@@ -79,6 +91,26 @@ fn drop_shown<M: Machine>(space: &AddressSpace<M>, part: &PageRange, walk: Walk)
 /// Returns the first page behind what a table of `level` would span.
 fn behind(part: &PageRange, level: u32) -> Page {
     span_end(part.start(), level - 1).min(part.end())
+}
+
+/// Returns where to go on behind tables that are missing from the start of `part` on: `slot` should
+/// point to one of `level`. Looks at one table's slots at most.
+fn behind_hole<M: Machine>(
+    space: &AddressSpace<M>,
+    part: &PageRange,
+    slot: Slot,
+    level: u32,
+) -> Page {
+    let mut page = span_end(part.start(), level - 1);
+    let mut slot = slot;
+    while page < part.end()
+        && let Some(next) = slot.next()
+        && !space.machine.read(next).is_valid()
+    {
+        slot = next;
+        page = span_end(page, level - 1);
+    }
+    page.min(part.end())
 }
 
 /// Empties slots of one table, at `level`, that lead to shared tables or show an object's block, from `slot` on up to one

@@ -68,10 +68,7 @@ impl<M: Machine> Splits<M> {
     pub(super) fn apply(self, state: &mut State<M>) {
         for tail in self.0.into_iter().flatten() {
             let at = tail.mapping().range.start();
-            if let Some(mut head) = state.mappings.remove(at) {
-                head.mapping_mut().truncate(at);
-                state.mappings.insert(head);
-            }
+            state.mappings.alter(at, |head| head.truncate(at));
             state.mappings.insert(tail);
         }
     }
@@ -87,21 +84,58 @@ fn tail_node<M: Machine>(
     inside.map(|mapping| space.node(mapping.tail(at))).transpose()
 }
 
+/// Puts a mapping into its free range: as part of a neighbour that it continues, or as a node.
+///
+/// # Errors
+/// `OutOfKernelMemory`, `LimitReached`.
+pub(super) fn put<M: Machine>(
+    space: &AddressSpace<M>,
+    state: &mut State<M>,
+    mapping: Mapping<M>,
+) -> Result<(), VmError> {
+    let range = mapping.range;
+    let (low, high) = state.mappings.around(range.start());
+    let joins_high = high.is_some_and(|high| mapping.continues_in(high));
+    if let Some(low) = low.filter(|low| !joins_high && low.continues_in(&mapping)) {
+        // The usual case of a heap that grows: no node is made to be merged at once.
+        let start = low.range.start();
+        state.mappings.alter(start, |low| low.absorb(&mapping));
+        return Ok(());
+    }
+    state.mappings.insert(space.node(mapping)?);
+    if joins_high {
+        merge_at(space, state, range.end());
+        merge_at(space, state, range.start());
+    }
+    Ok(())
+}
+
+/// Takes an end off the one mapping that covers a range and begins or ends with it, in its place:
+/// no memory is needed. Returns whether that is how it is; otherwise nothing was done.
+pub(super) fn cut_off<M: Machine>(state: &mut State<M>, range: &PageRange) -> bool {
+    let Some(mapping) = state.mappings.at_or_above(range.start()) else { return false };
+    let whole = mapping.range;
+    let at_start = whole.start() == range.start();
+    if !range.is_within(&whole) || at_start == (whole.end() == range.end()) {
+        return false;
+    }
+    if at_start {
+        state.mappings.alter(whole.start(), |rest| *rest = rest.tail(range.end()));
+    } else {
+        state.mappings.alter(whole.start(), |rest| rest.truncate(range.start()));
+    }
+    true
+}
+
 /// Merges the mappings that meet at a page if they are one in all but name.
 pub(super) fn merge_at<M: Machine>(space: &AddressSpace<M>, state: &mut State<M>, at: Page) {
-    let (Some(low), Some(high)) = (state.mappings.below(at), state.mappings.find(at)) else {
-        return;
-    };
+    let (Some(low), Some(high)) = state.mappings.around(at) else { return };
     if !low.continues_in(high) {
         return;
     }
     let start = low.range.start();
-    let (Some(mut low), Some(high)) = (state.mappings.remove(start), state.mappings.remove(at))
-    else {
-        return;
-    };
-    low.mapping_mut().absorb(high.mapping());
-    state.mappings.insert(low);
+    let Some(high) = state.mappings.remove(at) else { return };
+    state.mappings.alter(start, |low| low.absorb(high.mapping()));
     // Not its object's last mapping: `low` has the same object.
     space.recycle(high);
 }

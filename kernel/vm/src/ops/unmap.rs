@@ -1,7 +1,7 @@
 //! `unmap`: takes a range out of an address space.
 
 use super::change::Change;
-use super::split::Splits;
+use super::split::{Splits, cut_off};
 use crate::addr::PageRange;
 use crate::address_space::AddressSpace;
 use crate::error::{Refusal, VmError};
@@ -16,11 +16,19 @@ impl<M: Machine> AddressSpace<M> {
     pub fn unmap(&self, range: PageRange) -> Result<Change<M>, Refusal> {
         self.exclusive(|state| {
             state.at_rest()?;
-            if state.mappings.is_free(&range) {
-                return Err(VmError::NotMapped.into());
-            }
-            if state.mappings.in_range(&range).any(|mapping| mapping.sealed) {
+            let first = state.mappings.at_or_above(range.start());
+            let first = first.filter(|first| first.range.start() < range.end());
+            let first = first.ok_or(VmError::NotMapped)?;
+            let sealed = if range.is_within(&first.range) {
+                first.sealed
+            } else {
+                state.mappings.facts(&range).any_sealed()
+            };
+            if sealed {
                 return Err(VmError::Sealed.into());
+            }
+            if cut_off(state, &range) {
+                return Ok(Change::remove(state, range));
             }
             Splits::prepare(self, state, &range)?.apply(state);
             Ok(Change::unmap(state, range, None))

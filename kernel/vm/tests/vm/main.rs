@@ -18,6 +18,7 @@ mod explore;
 mod explored;
 mod harness;
 mod instruction;
+mod mover;
 mod parts;
 mod perform;
 mod policies;

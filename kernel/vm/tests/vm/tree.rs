@@ -8,6 +8,7 @@ use vellum_model::{Model, ModelOptions, PooledShared, Single};
 use vellum_vm::account::Account;
 use vellum_vm::addr::{Page, PageRange};
 use vellum_vm::counters::Counters;
+use vellum_vm::facts::Facts;
 use vellum_vm::machine::Pools;
 use vellum_vm::mapping::Mapping;
 use vellum_vm::mappings::{Mappings, Node};
@@ -25,6 +26,8 @@ const PAGES: u64 = 400;
 struct Tree {
     model: Host,
     object: PooledShared<MemoryObject<Host>>,
+    /// An object whose tags nobody defined.
+    fixed: PooledShared<MemoryObject<Host>>,
     mappings: Mappings<Host>,
 }
 
@@ -34,18 +37,27 @@ impl Tree {
         let account = model.share(Account::new(9, u64::MAX / 2)).expect("a pool");
         let zero = refpage::tagged(&model, &account, Tag::ZERO, &Counters::new());
         let object = model.share(zero.expect("a frame")).expect("a pool");
-        Tree { model, object, mappings: Mappings::default() }
+        let fixed = MemoryObject::fixed(model.clone(), account, model.first_fixed(), 4);
+        let fixed = model.share(fixed.expect("a pool")).expect("a pool");
+        Tree { model, object, fixed, mappings: Mappings::default() }
     }
 
     fn insert(&mut self, start: u64, end: u64) {
+        self.insert_with(start, end, 0);
+    }
+
+    /// Puts a mapping in, what stands against operations on which is a function of `flavour`.
+    fn insert_with(&mut self, start: u64, end: u64, flavour: u8) {
+        let object = if flavour & 4 == 0 { &self.object } else { &self.fixed };
+        let allowed = Protection::from_bits(u64::from(flavour >> 4)).expect("four bits");
         let mapping = Mapping {
             range: range(start, end),
-            object: self.object.clone(),
+            object: object.clone(),
             offset: 0,
             protection: Protection::READ,
-            maximum: Protection::ALL,
-            sharing: Sharing::Private,
-            sealed: false,
+            maximum: allowed,
+            sharing: if flavour & 2 == 0 { Sharing::Private } else { Sharing::Shared },
+            sealed: flavour & 1 != 0,
             policy: Policy::ReferencePage,
             switches: Switches::NONE,
             around: 0,
@@ -95,6 +107,9 @@ fn compare(tree: &Tree, flat: &BTreeMap<u64, u64>, page: u64, pages: u64) {
     let covered = (page..page + pages).filter(|page| mapped(*page)).count() as u64;
     assert_eq!(mappings.covers(&asked), covered == pages);
     assert_eq!(mappings.is_free(&asked), covered == 0);
+    let (low, high) = mappings.around(here);
+    assert_eq!((bounds(low), bounds(high)), (below, above));
+    assert_eq!(mappings.facts(&asked), naive_facts(mappings, &asked));
     let inside: Vec<_> = mappings.in_range(&asked).map(|found| bounds(Some(found))).collect();
     let overlapping = flat.iter().map(pair).filter(|(a, b)| *a < page + pages && *b > page);
     assert_eq!(inside, overlapping.map(Some).collect::<Vec<_>>());
@@ -104,9 +119,39 @@ fn compare(tree: &Tree, flat: &BTreeMap<u64, u64>, page: u64, pages: u64) {
     tree.check_balance();
 }
 
+/// What is true of any mapping of a range, by looking at every page.
+fn naive_facts(mappings: &Mappings<Host>, range: &PageRange) -> Facts {
+    let pages = (0..range.pages()).map(|index| range.start().add(index));
+    let found = pages.filter_map(|page| mappings.find(page));
+    found.fold(Facts::NONE, |facts, mapping| facts.and(Facts::of(mapping)))
+}
+
+#[test]
+fn facts_name_what_stands_against_an_operation_and_nothing_else() {
+    let mut tree = Tree::new();
+    (0..=255).for_each(|flavour| {
+        let start = BASE + 2 * u64::from(flavour);
+        tree.insert_with(start, start + 1, flavour);
+        let facts = tree.mappings.facts(&range(start, start + 2));
+        assert_eq!(facts.any_sealed(), flavour & 1 != 0);
+        assert_eq!(facts.any_shared_read_only(), flavour & 2 != 0, "neither object is writable");
+        assert_eq!(facts.any_undefined_tags(), flavour & 4 != 0);
+        for protection in (0..16).filter_map(Protection::from_bits) {
+            let allowed = protection.bits() & !u64::from(flavour >> 4) == 0;
+            assert_eq!(facts.all_allow(protection), allowed);
+        }
+    });
+    let all = tree.mappings.facts(&range(BASE, BASE + 512));
+    assert!(all.any_sealed() && all.any_shared_read_only() && all.any_undefined_tags());
+    assert!(!all.all_allow(Protection::READ) && all.all_allow(Protection::NONE));
+    assert_eq!(tree.mappings.facts(&range(BASE + 1, BASE + 2)), Facts::NONE);
+}
+
 #[derive(Clone, Copy, Debug)]
 enum Op {
-    Insert(u64, u64),
+    Insert(u64, u64, u8),
+    /// Takes pages off the start or the end of the mapping that covers a page.
+    Shrink(u64, bool),
     Remove(u64),
     Ask(u64, u64),
 }
@@ -114,7 +159,10 @@ enum Op {
 fn op() -> impl Strategy<Value = Op> {
     let page = || BASE..BASE + PAGES;
     prop_oneof![
-        3 => (page(), 1..9u64).prop_map(|(page, pages)| Op::Insert(page, pages)),
+        3 => (page(), 1..9u64, 0u8..).prop_map(|(page, pages, flavour)| {
+            Op::Insert(page, pages, if flavour & 8 == 0 { 0xf0 } else { flavour })
+        }),
+        1 => (page(), proptest::bool::ANY).prop_map(|(page, start)| Op::Shrink(page, start)),
         2 => page().prop_map(Op::Remove),
         2 => (page(), 1..20u64).prop_map(|(page, pages)| Op::Ask(page, pages)),
     ]
@@ -126,12 +174,26 @@ fn the_tree_answers_as_an_ordered_map_does() {
         let (mut tree, mut flat) = (Tree::new(), BTreeMap::new());
         for op in sequence {
             match op {
-                Op::Insert(start, pages) => {
+                Op::Insert(start, pages, flavour) => {
                     if tree.mappings.is_free(&range(start, start + pages)) {
-                        tree.insert(start, start + pages);
+                        tree.insert_with(start, start + pages, flavour);
                         flat.insert(start, start + pages);
                     }
                     compare(&tree, &flat, start, pages);
+                }
+                Op::Shrink(page, from_start) => {
+                    let here = Page::from_number(page);
+                    let covering = bounds(tree.mappings.find(here));
+                    if let Some((start, end)) = covering.filter(|(start, _)| *start < page) {
+                        tree.mappings.alter(here, |mapping| match from_start {
+                            true => *mapping = mapping.tail(here),
+                            false => mapping.truncate(here),
+                        });
+                        flat.remove(&start);
+                        let left = if from_start { (page, end) } else { (start, page) };
+                        flat.insert(left.0, left.1);
+                    }
+                    compare(&tree, &flat, page, 3);
                 }
                 Op::Remove(page) => {
                     let covering = bounds(tree.mappings.find(Page::from_number(page)));

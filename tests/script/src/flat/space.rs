@@ -119,6 +119,15 @@ impl FlatSpace {
         self.pages.range(range).any(|(_, page)| page.sealed)
     }
 
+    /// Returns where a mapping goes that has no wish: at a multiple of a table's span if it is as
+    /// large as one.
+    fn room(&self, pages: u64) -> u64 {
+        if pages < 512 {
+            return self.lowest_gap(pages);
+        }
+        self.lowest_gap(pages + 511).next_multiple_of(512)
+    }
+
     fn lowest_gap(&self, pages: u64) -> u64 {
         let mut start = BASE;
         for number in self.pages.range(BASE..).map(|(number, _)| *number) {
@@ -147,7 +156,7 @@ impl FlatSpace {
                 return Err(Error::Overlap);
             }
         }
-        Ok(self.lowest_gap(pages))
+        Ok(self.room(pages))
     }
 
     /// Maps. Returns the first page, and whether a range was replaced.
@@ -236,21 +245,25 @@ impl FlatSpace {
         if !self.covers(range.clone()) {
             return Err(Error::NotMapped);
         }
-        for (_, page) in self.pages.range(range.clone()) {
-            let object = &objects[&page.object];
-            let shared = page.sharing == Sharing::Shared;
-            if page.sealed {
-                return Err(Error::Sealed);
-            }
-            if protection.contains(Protection::WRITE) && shared && !object.is_memory() {
-                return Err(Error::SharedWritable);
-            }
-            if protection.contains(Protection::TAGGED) && !object.has_tags() {
-                return Err(Error::TagsUnsupported);
-            }
-            if !page.maximum.contains(protection) {
-                return Err(Error::MissingRight);
-            }
+        // One reason after the other, each of the whole range.
+        let any = |reason_fn: &dyn Fn(&Page, &Object) -> bool| {
+            let mut pages = self.pages.range(range.clone());
+            pages.any(|(_, page)| reason_fn(page, &objects[&page.object]))
+        };
+        let writes = protection.contains(Protection::WRITE);
+        let tagged = protection.contains(Protection::TAGGED);
+        if any(&|page, _| page.sealed) {
+            return Err(Error::Sealed);
+        }
+        let is_shared = |page: &Page| page.sharing == Sharing::Shared;
+        if writes && any(&|page, object| is_shared(page) && !object.is_memory()) {
+            return Err(Error::SharedWritable);
+        }
+        if tagged && any(&|_, object| !object.has_tags()) {
+            return Err(Error::TagsUnsupported);
+        }
+        if any(&|page, _| !page.maximum.contains(protection)) {
+            return Err(Error::MissingRight);
         }
         for (_, page) in self.pages.range_mut(range) {
             let old = core::mem::replace(&mut page.protection, protection);

@@ -98,7 +98,7 @@ fn without_kernel_memory() -> Result<(), Error> {
     check!("a mapping is refused", refusal, Some(Error::LimitReached));
     // Processes may leave no room for even one object.
     let mut last = create(0)?.into_handle();
-    let refusal = (0..).find_map(|_| calls::process_create().err());
+    let refusal = (0..).find_map(|_| calls::process_create(Handle::SELF).err());
     check!("a process is refused", refusal, Some(Error::OutOfKernelMemory));
     while let Ok(object) = create(0) {
         last = object.into_handle();

@@ -3,9 +3,10 @@
 use crate::parameters::Kind;
 use crate::scene::{HOLE, NO_ACCESS, READ_ONLY, Value, WRITABLE};
 use Value::{
-    Anonymous, Archive, Child, ChildNotInspected, ChildNotManaged, Closed, Foreign, Guard, Memory,
-    MemoryNotInspected, MemoryNotMapped, MemoryNotRead, MemoryNotTransferred, Mismatched, Number,
-    Own, Stack, Stale, TaggedPointer, Text, Thread, ThreadNotInspected, ThreadNotManaged, Wide,
+    Account, AccountNotInspected, AccountNotManaged, Anonymous, Archive, Child, ChildNotInspected,
+    ChildNotManaged, Closed, Foreign, Guard, Memory, MemoryNotInspected, MemoryNotMapped,
+    MemoryNotRead, MemoryNotTransferred, Mismatched, Number, Own, Stack, Stale, TaggedPointer,
+    Text, Thread, ThreadNotInspected, ThreadNotManaged, Wide,
 };
 use vellum_user::abi::{Error, MapFlags, PAGE_SIZE, Policy, Protection, USER_END, USER_START};
 
@@ -44,14 +45,27 @@ const NOT_A_PROCESS: &[Bad] = &[
     bad("a memory object", Memory, Error::WrongObject),
     bad("the archive", Archive, Error::WrongObject),
     bad("a thread", Thread, Error::WrongObject),
+    bad("an account", Account, Error::WrongObject),
 ];
 const NOT_A_THREAD: &[Bad] = &[
     bad("a memory object", Memory, Error::WrongObject),
     bad("the archive", Archive, Error::WrongObject),
     bad("a process", Child, Error::WrongObject),
 ];
-const NOT_AN_OBJECT: &[Bad] =
-    &[bad("a process", Child, Error::WrongObject), bad("a thread", Thread, Error::WrongObject)];
+const NOT_AN_OBJECT: &[Bad] = &[
+    bad("a process", Child, Error::WrongObject),
+    bad("a thread", Thread, Error::WrongObject),
+    bad("an account", Account, Error::WrongObject),
+];
+const NOT_AN_ACCOUNT: &[Bad] = &[
+    bad("a memory object", Memory, Error::WrongObject),
+    bad("a process", Child, Error::WrongObject),
+    bad("a thread", Thread, Error::WrongObject),
+];
+const ACCOUNT_RIGHT_MANAGE: &[Bad] =
+    &[bad("without MANAGE", AccountNotManaged, Error::MissingRight)];
+const ACCOUNT_RIGHT_INSPECT: &[Bad] =
+    &[bad("without INSPECT", AccountNotInspected, Error::MissingRight)];
 const PROCESS_RIGHT_MANAGE: &[Bad] = &[bad("without MANAGE", ChildNotManaged, Error::MissingRight)];
 const PROCESS_RIGHT_INSPECT: &[Bad] =
     &[bad("without INSPECT", ChildNotInspected, Error::MissingRight)];
@@ -266,6 +280,8 @@ pub(crate) const fn tables(kind: Kind) -> &'static [&'static [Bad]] {
         Kind::ClonedProcess => {
             &[HANDLES, NOT_ANONYMOUS, NOT_A_PROCESS, PROCESS_RIGHT_MANAGE, PROCESS_RIGHT_INSPECT]
         }
+        Kind::ManagedAccount => &[HANDLES, NOT_ANONYMOUS, NOT_AN_ACCOUNT, ACCOUNT_RIGHT_MANAGE],
+        Kind::InspectedAccount => &[HANDLES, NOT_ANONYMOUS, NOT_AN_ACCOUNT, ACCOUNT_RIGHT_INSPECT],
         Kind::ManagedThread => {
             &[HANDLES, NOT_ANONYMOUS, NOT_OWN, NOT_A_THREAD, THREAD_RIGHT_MANAGE]
         }

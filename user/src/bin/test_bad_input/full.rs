@@ -35,7 +35,7 @@ pub(crate) fn check_full_table() -> Result<(), Error> {
         (Call::RefpageCreatePattern, [2, 0, 0]),
         (Call::RefpageCreateTag, [0, 0, 0]),
         (Call::MemoryCreate, [PAGE_SIZE, 0, 0]),
-        (Call::ProcessCreate, [0; 3]),
+        (Call::ProcessCreate, [own, 0, 0]),
         (Call::ThreadCreate, [child.handle().to_word(), 0, 0]),
     ];
     for (call, [x0, x1, x2]) in calls {

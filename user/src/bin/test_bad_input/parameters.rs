@@ -3,11 +3,11 @@
 use crate::scene::{HOLE, OBJECT_BYTES, RECORDS, TAGGED, Value, WRITABLE};
 use Kind::{
     Advice, AdvisedRange, AnyByte, AnyWord, BytesIn, BytesOut, ClonedProcess, Content, CopyRights,
-    Flags, InspectedMemory, InspectedProcess, InspectedThread, InspectedThreadOrOwn, Length,
-    ManagedProcess, ManagedThread, ManagedThreadOrOwn, MapOptions, MappedObject, MemoryFlags,
-    NewLength, NewRange, ObjectOffset, OpenHandle, Place, Protection, QueriedRange, RangeLength,
-    RecordIn, RecordOut, Size, Tag, TagMode, TagSet, TheirBytesIn, TheirBytesOut, TheirTags,
-    TransferredHandle,
+    Flags, InspectedAccount, InspectedMemory, InspectedProcess, InspectedThread,
+    InspectedThreadOrOwn, Length, ManagedAccount, ManagedProcess, ManagedThread,
+    ManagedThreadOrOwn, MapOptions, MappedObject, MemoryFlags, NewLength, NewRange, ObjectOffset,
+    OpenHandle, Place, Protection, QueriedRange, RangeLength, RecordIn, RecordOut, Size, Tag,
+    TagMode, TagSet, TheirBytesIn, TheirBytesOut, TheirTags, TransferredHandle,
 };
 use Value::{Anonymous, Child, Dead, Memory, Number, Own, Thread};
 use vellum_user::abi::{Call, MapFlags, PAGE_SIZE, Protection as Bits, Rights};
@@ -27,6 +27,10 @@ pub(crate) enum Kind {
     ClonedProcess,
     /// A process that the call looks at.
     InspectedProcess,
+    /// An account that the call takes from.
+    ManagedAccount,
+    /// An account that the call looks at.
+    InspectedAccount,
     /// A thread that the call changes.
     ManagedThread,
     /// A thread that the call looks at.
@@ -123,7 +127,10 @@ const READ_WRITE: Value = Number(Bits::READ.bits() | Bits::WRITE.bits());
 /// new one does not compile until it is here.
 pub(crate) const fn parameters(call: Call) -> &'static [Parameter] {
     match call {
-        Call::Null | Call::Yield | Call::Clock | Call::ProcessCreate => &[],
+        Call::Null | Call::Yield | Call::Clock => &[],
+        Call::ProcessCreate => const { &[of(ManagedAccount, Own)] },
+        Call::AccountCreate => const { &[of(ManagedAccount, Own), of(RecordIn, BUFFER)] },
+        Call::AccountQuery => const { &[of(InspectedAccount, Own), of(RecordOut, BUFFER)] },
         Call::ConsoleWrite => const { &[of(BytesIn, BUFFER), of(Length, BYTES)] },
         Call::Exit => const { &[of(AnyWord, NONE)] },
         Call::Stat => const { &[of(InspectedProcess, Own), of(RecordOut, BUFFER)] },
@@ -208,6 +215,7 @@ pub(crate) const fn parameters(call: Call) -> &'static [Parameter] {
         }
         Call::ThreadStart => const { &[of(ManagedThread, Thread)] },
         Call::ProcessClone => const { &[of(ClonedProcess, Own)] },
+        Call::Test => const { &[of(AnyWord, Number(u64::MAX)), of(AnyWord, NONE)] },
         Call::SystemQuery => const { &[of(RecordOut, BUFFER)] },
         Call::ThreadSetTagMode => {
             const { &[of(ManagedThreadOrOwn, Thread), of(TagMode, NONE), of(TagSet, NONE)] }

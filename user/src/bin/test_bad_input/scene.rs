@@ -2,10 +2,12 @@
 //! kind, state and set of rights.
 
 use core::hint::black_box;
-use vellum_user::abi::{Error, Handle, PAGE_SIZE, Protection, Registers, Rights};
+use vellum_user::abi::{Error, Handle, Limits, PAGE_SIZE, Protection, Registers, Rights};
 use vellum_user::loader::layout::PROGRAM_END;
 use vellum_user::mapping::{MapRequest, PAGE};
-use vellum_user::{Arguments, Mapping, MemoryObject, Process, Thread, calls, system, testing};
+use vellum_user::{
+    Account, Arguments, Mapping, MemoryObject, Process, Thread, calls, system, testing,
+};
 
 /// Two pages that can be read and written, in use already.
 pub(crate) const WRITABLE: u64 = 0x50_0000_0000;
@@ -68,6 +70,12 @@ pub(crate) enum Value {
     ThreadNotInspected,
     /// The thread of the child that has ended.
     Ended,
+    /// An account below the caller's own, without anything to give.
+    Account,
+    /// The account by a handle without MANAGE.
+    AccountNotManaged,
+    /// The account by a handle without INSPECT.
+    AccountNotInspected,
     /// A memory object.
     Memory,
     /// The memory object by a handle without READ.
@@ -104,6 +112,7 @@ pub(crate) struct Scene {
     thread: Thread,
     dead: Process,
     ended: Thread,
+    account: Account,
     memory: MemoryObject,
     pattern: MemoryObject,
     /// Handles to the same objects with one right less.
@@ -123,6 +132,7 @@ pub(crate) struct Scene {
 struct Narrowed {
     child: [Process; 2],
     thread: [Thread; 2],
+    account: [Account; 2],
     memory: [MemoryObject; 6],
 }
 
@@ -132,16 +142,23 @@ fn without(handle: Handle, all: Rights, right: Rights) -> Result<Handle, Error> 
 }
 
 impl Narrowed {
-    fn new(child: &Process, thread: &Thread, memory: &MemoryObject) -> Result<Narrowed, Error> {
+    fn new(
+        child: &Process,
+        thread: &Thread,
+        account: &Account,
+        memory: &MemoryObject,
+    ) -> Result<Narrowed, Error> {
         let memory_rights = Rights::from_bits(Rights::ALL.bits() & !Rights::MANAGE.bits());
         let memory_rights = memory_rights.expect("fewer bits of the same set");
         let process = |right| without(child.handle(), Rights::ALL, right).map(Process::from_handle);
         let thread = |right| without(thread.handle(), Rights::ALL, right).map(Thread::from_handle);
+        let payer = |right| without(account.handle(), Rights::ALL, right).map(Account::from_handle);
         let object =
             |right| without(memory.handle(), memory_rights, right).map(MemoryObject::from_handle);
         Ok(Narrowed {
             child: [process(Rights::MANAGE)?, process(Rights::INSPECT)?],
             thread: [thread(Rights::MANAGE)?, thread(Rights::INSPECT)?],
+            account: [payer(Rights::MANAGE)?, payer(Rights::INSPECT)?],
             memory: [
                 object(Rights::READ)?,
                 object(Rights::WRITE)?,
@@ -164,7 +181,8 @@ impl Scene {
         let child = Process::new()?;
         let thread = child.thread()?;
         let (memory, pattern) = (MemoryObject::new(OBJECT_BYTES)?, MemoryObject::pattern(0x5a)?);
-        let narrowed = Narrowed::new(&child, &thread, &memory)?;
+        let account = Account::new(&Limits::default())?;
+        let narrowed = Narrowed::new(&child, &thread, &account, &memory)?;
         let pages = pages(&pattern, &narrowed.memory[1])?;
         // The first is closed now and its slot used again, the second at the end of this function.
         let (gone, brief) = (MemoryObject::pattern(1)?, MemoryObject::pattern(2)?);
@@ -186,6 +204,7 @@ impl Scene {
             thread,
             dead,
             ended,
+            account,
             memory,
             pattern,
             narrowed,
@@ -203,7 +222,7 @@ impl Scene {
 
     /// Returns what goes into the argument register.
     pub(crate) fn word(&self, value: Value) -> u64 {
-        let Narrowed { child, thread, memory } = &self.narrowed;
+        let Narrowed { child, thread, account, memory } = &self.narrowed;
         let handle = match value {
             Value::Number(number) => return number,
             Value::Text => return self.text,
@@ -226,6 +245,9 @@ impl Scene {
             Value::ThreadNotManaged => thread[0].handle(),
             Value::ThreadNotInspected => thread[1].handle(),
             Value::Ended => self.ended.handle(),
+            Value::Account => self.account.handle(),
+            Value::AccountNotManaged => account[0].handle(),
+            Value::AccountNotInspected => account[1].handle(),
             Value::Memory => self.memory.handle(),
             Value::MemoryNotRead => memory[0].handle(),
             Value::MemoryNotWritten => memory[1].handle(),

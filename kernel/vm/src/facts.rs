@@ -1,0 +1,77 @@
+//! What stands against operations on mappings, summed up over many of them.
+//!
+//! Owns: one bit for each reason that any mapping of a range may have to refuse an operation, so
+//! that the tree of mappings can keep the sum of a subtree in a byte. Refuses to know: the order
+//! in which an operation names its reasons. Every bit is an *any*: sums are unions.
+
+use crate::machine::Machine;
+use crate::mapping::Mapping;
+use crate::page_table::Sharing;
+use vellum_abi::Protection;
+
+/// Some mapping is sealed.
+const SEALED: u8 = 1 << 4;
+/// Some mapping shares an object that cannot be written.
+const SHARED_READ_ONLY: u8 = 1 << 5;
+/// Some object's frames have tags that nobody defined.
+const UNDEFINED_TAGS: u8 = 1 << 6;
+/// Protection bits that some mapping's `maximum` lacks, one for one.
+const LACKING: u8 = 0xf;
+
+/// What is true of any of some mappings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Facts(u8);
+
+impl Facts {
+    /// Those of no mapping.
+    pub const NONE: Facts = Facts(0);
+
+    /// Returns those of one mapping.
+    #[must_use]
+    #[inline]
+    pub fn of<M: Machine>(mapping: &Mapping<M>) -> Facts {
+        let object = &mapping.object;
+        let when = |holds, fact| if holds { fact } else { 0 };
+        let shared = mapping.sharing == Sharing::Shared;
+        Facts(
+            !(mapping.maximum.bits() as u8) & LACKING
+                | when(mapping.sealed, SEALED)
+                | when(shared && !object.is_writable(), SHARED_READ_ONLY)
+                | when(!object.has_defined_tags(), UNDEFINED_TAGS),
+        )
+    }
+
+    /// Returns those of both.
+    #[must_use]
+    #[inline]
+    pub const fn and(self, other: Facts) -> Facts {
+        Facts(self.0 | other.0)
+    }
+
+    /// Returns whether a mapping is sealed.
+    #[must_use]
+    #[inline]
+    pub const fn any_sealed(self) -> bool {
+        self.0 & SEALED != 0
+    }
+
+    /// Returns whether a mapping shares an object that cannot be written.
+    #[must_use]
+    pub const fn any_shared_read_only(self) -> bool {
+        self.0 & SHARED_READ_ONLY != 0
+    }
+
+    /// Returns whether the tags of an object are not defined.
+    #[must_use]
+    pub const fn any_undefined_tags(self) -> bool {
+        self.0 & UNDEFINED_TAGS != 0
+    }
+
+    /// Returns whether every mapping's `maximum` contains a protection.
+    #[must_use]
+    pub const fn all_allow(self, protection: Protection) -> bool {
+        self.0 & LACKING & protection.bits() as u8 == 0
+    }
+}
+
+const _: () = assert!(Protection::ALL.bits() == LACKING as u64);
