@@ -79,7 +79,8 @@ fn resolve(context: &mut Context, esr: u64, far: u64) -> Leave {
             }
             fault::Outcome::Die(kind) => {
                 let esr = syndrome::of_death(esr, kind);
-                return leave(Outcome::Die(report(process, context, esr, &abort, kind)));
+                let report = report(process, context, esr, &abort, kind);
+                return leave(Outcome::die(process, report));
             }
         }
     }
@@ -105,7 +106,7 @@ pub extern "C" fn exception(context: &mut Context, esr: u64, far: u64) -> Leave 
         pc: context.pc(),
         ..ExitReport::default()
     };
-    leave(Outcome::Die(report))
+    leave(Outcome::die(&percpu::current().process, report))
 }
 
 /// Any entry of a thread that left an asynchronous tag check fault: its process ends here, before
@@ -113,9 +114,11 @@ pub extern "C" fn exception(context: &mut Context, esr: u64, far: u64) -> Leave 
 pub extern "C" fn asynchronous_tag_fault(context: &mut Context) -> Leave {
     masked::enter();
     thread_registers::clear_asynchronous_fault();
-    percpu::current().process.space.counters().add(Counter::Tag, 1);
+    let process = &percpu::current().process;
+    process.space.counters().add(Counter::Tag, 1);
     let kind = ExitKind::TagCheckAsync as u64;
-    leave(Outcome::Die(ExitReport { kind, pc: context.pc(), ..ExitReport::default() }))
+    let report = ExitReport { kind, pc: context.pc(), ..ExitReport::default() };
+    leave(Outcome::die(process, report))
 }
 
 /// An interrupt while user code ran.
@@ -156,7 +159,7 @@ fn unmapped_cause(process: &Process, context: &Context, esr: u64, abort: &Abort)
         AbortKind::Alignment => ExitKind::Alignment,
         AbortKind::Mapping | AbortKind::External => ExitKind::ExternalAbort,
     };
-    Outcome::Die(report(process, context, esr, abort, kind))
+    Outcome::die(process, report(process, context, esr, abort, kind))
 }
 
 #[cold]

@@ -57,7 +57,7 @@ impl Wait {
     fn is_over(&self) -> bool {
         match self {
             Wait::AtRest(process) => process.space.is_at_rest(),
-            Wait::Death(process) => matches!(process.life(), Life::Dead(_)),
+            Wait::Death(process) => process.is_dead(),
         }
     }
 
@@ -78,6 +78,14 @@ pub enum Outcome {
     Yield,
     /// It goes on when something has happened.
     Block(Wait),
-    /// Its process ends.
-    Die(ExitReport),
+    /// Its process ends: the report is there already, see [`Outcome::die`].
+    Die,
+}
+
+impl Outcome {
+    /// Begins the end of the process whose thread entered the kernel.
+    pub fn die(process: &Process, report: ExitReport) -> Outcome {
+        process.begin_end(report);
+        Outcome::Die
+    }
 }

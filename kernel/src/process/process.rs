@@ -84,6 +84,16 @@ impl Process {
         *self.life.lock()
     }
 
+    /// Returns whether the process may run user code.
+    pub fn is_alive(&self) -> bool {
+        matches!(*self.life.lock(), Life::Alive)
+    }
+
+    /// Returns whether everything is given back but the report.
+    pub fn is_dead(&self) -> bool {
+        matches!(*self.life.lock(), Life::Dead(_))
+    }
+
     /// Returns whether the process runs or ran: it may hold handles to processes and threads.
     ///
     /// One that never started may not: it has no end that would close them, and a handle to itself
@@ -157,7 +167,7 @@ impl Process {
     pub fn give(&self, object: Object, rights: Rights) -> Result<Handle, Error> {
         let mut handles = self.handles.lock();
         // Under the table's lock: the end of the process takes it to close every handle.
-        if self.life() != Life::Alive {
+        if !self.is_alive() {
             return Err(Error::InvalidState);
         }
         handles.insert(object, rights)

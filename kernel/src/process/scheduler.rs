@@ -7,7 +7,7 @@
 use super::end::End;
 use super::operation::{Operation, Progress};
 use super::queue::Queue;
-use super::{Life, Outcome, Process, Thread};
+use super::{Outcome, Process, Thread};
 use crate::arch::context::Context;
 use crate::arch::{cpu, features, mmu, timer};
 use crate::memory::graves;
@@ -46,11 +46,13 @@ pub enum Leave {
 /// Turns a handler's answer into the vector's next step.
 #[inline]
 pub fn leave(outcome: Outcome) -> Leave {
-    let leave = match outcome {
-        Outcome::Resume => return Leave::Resume,
-        Outcome::Yield | Outcome::Block(_) => Leave::Switch,
-        Outcome::Die(_) => Leave::Abandon,
-    };
+    if matches!(outcome, Outcome::Resume) { Leave::Resume } else { postpone(outcome) }
+}
+
+/// Keeps an answer until the registers are saved.
+#[inline(never)]
+fn postpone(outcome: Outcome) -> Leave {
+    let leave = if matches!(outcome, Outcome::Die) { Leave::Abandon } else { Leave::Switch };
     *PENDING[percpu::id()].lock() = Some(outcome);
     leave
 }
@@ -85,29 +87,31 @@ pub fn switch() -> *mut Context {
 /// Acts on a handler's answer. The thread's registers are saved.
 fn settle(thread: &PoolArc<Thread>, outcome: Outcome) {
     match outcome {
-        Outcome::Resume | Outcome::Yield => make_ready(thread.clone()),
+        Outcome::Resume | Outcome::Yield | Outcome::Die => make_ready(thread.clone()),
         Outcome::Block(wait) => wait.begin(thread),
-        Outcome::Die(report) => {
-            thread.process.begin_end(report);
-            make_ready(thread.clone());
-        }
     }
 }
 
 /// Finishes what a thread has to do in the kernel. Returns whether it may run user code now.
 fn catch_up(thread: &PoolArc<Thread>) -> bool {
     loop {
+        // Most threads have nothing to do; what others have is too large to be moved for a look.
+        let alive = thread.process.is_alive();
+        if alive && thread.operation.lock().is_none() && !graves::any() {
+            return true;
+        }
         let operation = thread.operation.lock().take();
-        let mut operation = match (operation, thread.process.life()) {
+        let mut operation = match (operation, alive) {
             // Nobody will see the results of a transfer, and it may take for ever; nobody will use a
             // block that is half made.
-            (Some(Operation::Transfer(_) | Operation::Block(..)) | None, Life::Ending(_)) => {
+            (Some(Operation::Transfer(_) | Operation::Block(..)) | None, false) => {
+                if thread.process.is_dead() {
+                    return false;
+                }
                 Operation::End(End::new(thread.process.clone()))
             }
             (Some(operation), _) => operation,
-            (None, Life::Alive) if graves::any() => Operation::Clear,
-            (None, Life::Alive) => return true,
-            (None, Life::Dead(_)) => return false,
+            (None, true) => Operation::Clear,
         };
         if !matches!(operation, Operation::End(_)) {
             activate(&thread.process);

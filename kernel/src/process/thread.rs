@@ -1,7 +1,7 @@
 //! The thread: registers, a process, and what it is doing.
 
 use super::operation::Operation;
-use super::process::{Life, Process};
+use super::process::Process;
 use super::{Wait, scheduler};
 use crate::arch::context::Context;
 use crate::arch::thread_registers::ThreadRegisters;
@@ -56,7 +56,7 @@ impl Thread {
         process: &PoolArc<Process>,
         payer: &PoolArc<Account>,
     ) -> Result<PoolArc<Thread>, Error> {
-        if process.life() != Life::Alive || process.has_thread.swap(true, Ordering::Relaxed) {
+        if !process.is_alive() || process.has_thread.swap(true, Ordering::Relaxed) {
             return Err(Error::InvalidState);
         }
         if let Err(error) = payer.charge_kernel(size_of::<Thread>()) {
@@ -102,7 +102,7 @@ impl Thread {
         let mut run = this.run.lock();
         // Held together with the check of life, as `process_kill` decides under it who cleans up.
         let mut thread = this.process.thread.lock();
-        if *run != Run::Stopped || this.process.life() != Life::Alive {
+        if *run != Run::Stopped || !this.process.is_alive() {
             return Err(Error::InvalidState);
         }
         *run = Run::Started;
@@ -115,7 +115,7 @@ impl Thread {
     /// Returns whether the thread's process ends and the thread has yet to see to that.
     pub fn is_interrupted(&self) -> bool {
         let ends = matches!(*self.operation.lock(), Some(Operation::End(_)));
-        !ends && self.process.life() != Life::Alive
+        !ends && !self.process.is_alive()
     }
 
     /// Declares the thread gone.

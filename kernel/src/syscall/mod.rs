@@ -85,6 +85,16 @@ pub fn dispatch(thread: &PoolArc<Thread>, context: &mut Context) -> Outcome {
         set_result(context, 0, 0);
         return Outcome::Resume;
     }
+    if number == Call::Yield as u64 {
+        set_result(context, 0, 0);
+        return Outcome::Yield;
+    }
+    serve_other(thread, context, number)
+}
+
+/// As [`dispatch`]; apart, so that the calls above save no registers for it.
+#[inline(never)]
+fn serve_other(thread: &PoolArc<Thread>, context: &mut Context, number: u64) -> Outcome {
     let outcome = answer(thread, context, number);
     if graves::any() && matches!(outcome, Outcome::Resume) {
         // The call dropped a memory object: its pages go before user code goes on.

@@ -10,7 +10,7 @@ pub(super) fn exit(request: &Request<'_>) -> Result {
     let kind = ExitKind::Exited as u64;
     let status = request.arguments[0];
     let report = ExitReport { kind, status, ..ExitReport::default() };
-    Ok(Answer::Outcome(Outcome::Die(report)))
+    Ok(Answer::Outcome(Outcome::die(request.process(), report)))
 }
 
 pub(super) fn process_create(request: &Request<'_>) -> Result {
@@ -53,7 +53,7 @@ pub(super) fn process_kill(request: &Request<'_>) -> Result {
     let kind = ExitKind::Killed as u64;
     let report = ExitReport { kind, ..ExitReport::default() };
     if core::ptr::eq(&raw const **target, &raw const **request.process()) {
-        return Ok(Answer::Outcome(Outcome::Die(report)));
+        return Ok(Answer::Outcome(Outcome::die(request.process(), report)));
     }
     let Some(thread) = target.begin_kill(report) else {
         return Err(Error::InvalidState.into());

@@ -14,7 +14,6 @@ use crate::addr::Page;
 use crate::address_space::{AddressSpace, State};
 use crate::counters::Counter;
 use crate::error::VmError;
-use crate::fault::Attempt;
 use crate::fill::Written;
 use crate::flush::flush_pages;
 use crate::frame::{self, OwnedFrame};
@@ -24,6 +23,7 @@ use crate::object::ObjectPage;
 use crate::page_table::{self, Descriptor, Ownership, Slot, Walk};
 use crate::plan::{Plan, plan};
 use crate::sequence::{Claim, MOST_AHEAD};
+use crate::task::Attempt;
 
 /// Pages of the largest batch: the one that faulted and those ahead of it.
 const MOST: usize = 1 + MOST_AHEAD as usize;

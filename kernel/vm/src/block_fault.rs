@@ -11,7 +11,7 @@ use crate::block::{BLOCK_PAGES, Filling};
 use crate::counters::Counter;
 use crate::decide::allows;
 use crate::error::VmError;
-use crate::fault::{Attempt, Outcome};
+use crate::fault::Outcome;
 use crate::fill::{Fill, Written};
 use crate::flush::flush_space;
 use crate::machine::Machine;
@@ -19,6 +19,7 @@ use crate::mapping::Mapping;
 use crate::object::{MemoryObject, ObjectPage};
 use crate::ops::Progress;
 use crate::page_table::{self, Descriptor, LEAF_LEVEL, Slot, Table, Walk};
+use crate::task::Attempt;
 use core::ptr;
 use vellum_abi::{FaultAccess, Protection};
 

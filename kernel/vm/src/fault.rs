@@ -9,7 +9,7 @@
 //! is no more what was seen sends the frame back and the fault round again.
 
 use crate::addr::{Page, UserPointer};
-use crate::address_space::AddressSpace;
+use crate::address_space::{AddressSpace, State};
 use crate::counters::Counter;
 use crate::decide::{Action, Leaf, decide};
 use crate::error::VmError;
@@ -22,6 +22,7 @@ use crate::object::MemoryObject;
 use crate::page_table::{self, Descriptor, Ownership, Slot, Walk};
 use crate::plan::{Plan, plan, shared_leaf};
 use crate::span_fault::Step;
+use crate::task::{Attempt, Effort, Manner, Origin, Task};
 use crate::unshare::Unshared;
 use vellum_abi::{ExitKind, FaultAccess, Protection, Switches};
 
@@ -41,39 +42,6 @@ pub enum Outcome {
     Die(ExitKind),
 }
 
-/// How one attempt went.
-pub(crate) enum Attempt {
-    /// Something was published.
-    Done,
-    /// There was nothing to do for a long operation.
-    Present,
-    Again,
-    /// Again, but for less at once: memory is short.
-    Less,
-    Long,
-    Changing,
-}
-
-/// On whose behalf a page is touched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Origin {
-    /// A program's, which waits while the page is changing.
-    Program,
-    /// The long operation's that has the page in hand.
-    Change,
-}
-
-/// How much one fault may serve at once where the mapping has that switched on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Effort {
-    /// The page alone.
-    Page,
-    /// Whole tables, and blocks that exist.
-    Tables,
-    /// Blocks that are to be made, too.
-    Blocks,
-}
-
 impl<M: Machine> AddressSpace<M> {
     /// Resolves a translation or permission fault on a page that an access on a program's behalf
     /// took. Never `Long`: the kernel's own accesses make no blocks.
@@ -81,20 +49,38 @@ impl<M: Machine> AddressSpace<M> {
         self.resolve(page, access, Effort::Tables, &NoScene)
     }
 
-    #[inline]
+    #[inline(always)]
     fn resolve(
         &self,
         page: Page,
         access: FaultAccess,
-        most: Effort,
+        effort: Effort,
         scene: &impl Scene,
     ) -> Outcome {
-        let mut effort = most;
+        let manner = Manner { origin: Origin::Program, effort };
+        match self.attempt(page, access, manner, scene) {
+            Ok(Attempt::Done) => Outcome::Resume,
+            other => self.retry(other, page, access, manner, scene),
+        }
+    }
+
+    /// Tries until a fault is resolved or cannot be.
+    #[cold]
+    #[inline(never)]
+    fn retry(
+        &self,
+        first: Result<Attempt, ExitKind>,
+        page: Page,
+        access: FaultAccess,
+        mut manner: Manner,
+        scene: &impl Scene,
+    ) -> Outcome {
+        let mut attempt = first;
         loop {
-            match self.attempt(page, access, (Origin::Program, effort), scene) {
+            match attempt {
                 Ok(Attempt::Done | Attempt::Present) => return Outcome::Resume,
                 Ok(Attempt::Again) => {}
-                Ok(Attempt::Less) => effort = Effort::Page,
+                Ok(Attempt::Less) => manner.effort = Effort::Page,
                 Ok(Attempt::Long) => return Outcome::Long,
                 Ok(Attempt::Changing) => return Outcome::Changing,
                 Err(kind) => {
@@ -103,6 +89,7 @@ impl<M: Machine> AddressSpace<M> {
                     return Outcome::Die(kind);
                 }
             }
+            attempt = self.attempt(page, access, manner, scene);
         }
     }
 
@@ -148,85 +135,138 @@ impl<M: Machine> AddressSpace<M> {
     }
 
     /// Looks up, decides, and acts on the decision.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn attempt(
         &self,
         page: Page,
         access: FaultAccess,
-        (origin, effort): (Origin, Effort),
+        manner: Manner,
         scene: &impl Scene,
     ) -> Result<Attempt, ExitKind> {
         // Lookup.
         let state = self.shared();
-        if origin == Origin::Program && state.is_changing(page) {
+        if manner.origin == Origin::Program && state.is_changing(page) {
             return Ok(Attempt::Changing);
         }
         let mapping = state.mappings.find(page).ok_or(ExitKind::NotMapped)?;
         let walk = page_table::find(&self.machine, self.root, page);
-        let (slot, seen) = (walk.slot(), page_table::leaf(&self.machine, walk, page));
-        let aware = mapping.switches.intersection(AWARE) != Switches::NONE;
-        let access =
-            if aware { self.consider(&state, mapping, seen, access, scene)? } else { access };
+        let (Walk::Leaf(slot), true) = (walk, mapping.is_plain()) else {
+            let task = self.begin_otherwise(&state, (mapping, page, walk), access, manner, scene);
+            drop(state);
+            return self.complete_otherwise(task?);
+        };
+        let seen = self.machine.read(slot);
         // Decide.
         let Mapping { policy, protection, sharing, .. } = *mapping;
         let action = decide(policy, protection, sharing, Leaf::of(&self.machine, seen), access);
+        let task = self.begin(&state, mapping, (page, slot, seen), action, manner)?;
+        drop(state);
+        self.complete(task)
+    }
+
+    /// As the rest of [`Self::attempt`], where tables are missing or an object's, or where the mapping has
+    /// something switched on.
+    #[cold]
+    #[inline(never)]
+    fn begin_otherwise(
+        &self,
+        state: &State<M>,
+        (mapping, page, walk): (&Mapping<M>, Page, Walk),
+        access: FaultAccess,
+        manner: Manner,
+        scene: &impl Scene,
+    ) -> Result<Task<M>, ExitKind> {
+        let (slot, seen) = (walk.slot(), page_table::leaf(&self.machine, walk, page));
+        let aware = mapping.switches.intersection(AWARE) != Switches::NONE;
+        let access =
+            if aware { self.consider(state, mapping, seen, access, scene)? } else { access };
+        let Mapping { policy, protection, sharing, .. } = *mapping;
+        let action = decide(policy, protection, sharing, Leaf::of(&self.machine, seen), access);
         if mapping.switches != Switches::NONE
-            && let Some(step) = self.span_step(&state, mapping, page, walk, (action, effort))
+            && let Some(step) = self.span_step(state, mapping, page, walk, (action, manner.effort))
         {
-            let work = match step {
-                Step::Now(attempt) => return Ok(attempt),
-                Step::Later(work) => work,
-            };
-            drop(state);
-            return self.work_on_span(work).map_err(death);
+            return Ok(match step {
+                Step::Now(attempt) => Task::Over(attempt),
+                Step::Later(work) => Task::Span(work),
+            });
         }
         match action {
+            Action::Deny | Action::Wait | Action::Nothing => {}
+            _ if matches!(walk, Walk::Missing { .. }) => {
+                return Ok(Task::Grow(slot, state.generation));
+            }
+            Action::ReadShare | Action::MapObject
+                if mapping.around != 0 && access != FaultAccess::Write =>
+            {
+                self.map_around(state, mapping, page, slot);
+            }
+            Action::WriteFresh | Action::WriteCopy => {
+                if mapping.switches.contains(Switches::BATCH)
+                    && let Some(claim) = self.claim_ahead(state, mapping, page)
+                {
+                    return Ok(Task::Batch(page, state.generation, claim));
+                }
+            }
+            _ => {}
+        }
+        self.begin(state, mapping, (page, slot, seen), action, manner)
+    }
+
+    /// Does what an action wants done under the lock.
+    #[inline(always)]
+    fn begin(
+        &self,
+        state: &State<M>,
+        mapping: &Mapping<M>,
+        (page, slot, seen): (Page, Slot, Descriptor),
+        action: Action,
+        manner: Manner,
+    ) -> Result<Task<M>, ExitKind> {
+        let attempt = match action {
             Action::Deny => return Err(ExitKind::AccessDenied),
-            Action::Wait => return Ok(Attempt::Again),
-            Action::Nothing if origin == Origin::Change => return Ok(Attempt::Present),
+            Action::Wait => Attempt::Again,
+            Action::Nothing if manner.origin == Origin::Change => Attempt::Present,
             Action::Nothing => {
                 // A stale entry is legal after a leaf was given more permission without TLBI.
                 flush_pages(self, core::iter::once(page));
                 self.counters.add(Counter::Spurious, 1);
-                return Ok(Attempt::Done);
+                Attempt::Done
             }
-            _ if matches!(walk, Walk::Missing { .. }) => {
-                let generation = state.generation;
-                drop(state);
-                return self.grow(slot, generation).map_err(death);
-            }
-            Action::Upgrade => return Ok(self.upgrade(mapping, page, slot, seen)),
-            Action::ReadShare | Action::MapObject => {
-                if let Some(leaf) = shared_leaf(mapping, page) {
-                    if mapping.around != 0 && access != FaultAccess::Write {
-                        self.map_around(&state, mapping, page, slot);
-                    }
-                    return Ok(self.publish_shared(slot, leaf));
-                }
-            }
+            Action::Upgrade => self.upgrade(mapping, page, slot, seen),
+            Action::ReadShare | Action::MapObject => match shared_leaf(mapping, page) {
+                Some(leaf) => self.publish_shared(slot, leaf),
+                None => return Ok(Task::commit(mapping, page)),
+            },
             Action::Unshare => {
-                let page = Unshared::hold(self, &state, mapping, page, slot, seen);
-                drop(state);
-                return self.unshare(page).map_err(death);
+                let held = Unshared::hold(self, state, mapping, page, slot, seen);
+                return Ok(Task::Unshare(held));
             }
             Action::WriteFresh | Action::WriteCopy => {
-                if mapping.switches.contains(Switches::BATCH)
-                    && let Some(claim) = self.claim_ahead(&state, mapping, page)
-                {
-                    let generation = state.generation;
-                    drop(state);
-                    return self.write_batch(page, generation, claim).map_err(death);
-                }
-                if let Some(plan) = plan(&state, mapping, page, slot, seen) {
-                    drop(state);
-                    return self.write_private(plan).map_err(death);
-                }
+                let plan = plan(state, mapping, page, slot, seen);
+                return Ok(plan.map_or_else(|| Task::commit(mapping, page), Task::Private));
             }
-        }
-        // The page of a memory object has no frame yet.
-        let (object, index) = (mapping.object.clone(), mapping.object_page(page));
-        drop(state);
-        self.commit(&object, index).map_err(death)
+        };
+        Ok(Task::Over(attempt))
+    }
+
+    /// Does what is done without the lock.
+    #[inline(always)]
+    fn complete(&self, task: Task<M>) -> Result<Attempt, ExitKind> {
+        let attempt = match task {
+            Task::Over(attempt) => return Ok(attempt),
+            Task::Private(plan) => self.write_private(plan),
+            Task::Unshare(held) => self.unshare(held),
+            Task::Commit(object, index) => self.commit(&object, index),
+            Task::Grow(slot, generation) => self.grow(slot, generation),
+            Task::Batch(page, generation, claim) => self.write_batch(page, generation, claim),
+            Task::Span(work) => self.work_on_span(work),
+        };
+        attempt.map_err(death)
+    }
+
+    #[inline(never)]
+    fn complete_otherwise(&self, task: Task<M>) -> Result<Attempt, ExitKind> {
+        self.complete(task)
     }
 
     /// Returns the slot of a page's leaf in an address space that nobody else reaches, with the

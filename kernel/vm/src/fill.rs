@@ -14,7 +14,9 @@ use crate::tag::Tag;
 use vellum_abi::{PAGE_SIZE, Protection, TAG_BYTES_PER_PAGE, TAG_GRANULE};
 
 /// The contents of a fresh page.
+// Whole words: a plan with one is moved by a few loads and stores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u64)]
 pub enum Fill {
     /// Zeros, under this tag where the page is Tagged memory.
     Zero(Tag),

@@ -49,6 +49,7 @@ mod stored;
 pub mod syndrome;
 pub mod tag;
 pub mod tag_pages;
+mod task;
 mod unshare;
 
 pub use block_fault::BlockFault;

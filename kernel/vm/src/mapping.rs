@@ -81,6 +81,12 @@ impl<M: Machine> Mapping<M> {
         Ok(copy)
     }
 
+    /// Returns whether nothing is switched on: a fault serves its page alone.
+    #[inline]
+    pub(crate) fn is_plain(&self) -> bool {
+        self.switches == Switches::NONE && self.around == 0
+    }
+
     /// Returns whether reads of clean pages may go through the object's own translation tables: only
     /// those of a private mapping of a reference object, which nothing below may execute.
     #[must_use]

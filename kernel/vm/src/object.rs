@@ -30,6 +30,8 @@ pub(crate) enum Contents<M: Machine> {
     Reference {
         frame: FrameAddress,
         content: Content,
+        /// How private pages are made, chosen when the object was.
+        fill: Fill,
         tables: SharedTables,
         block: SharedBlock,
     },
@@ -90,7 +92,9 @@ impl<M: Machine> MemoryObject<M> {
         }
         machine.system().refpage_made();
         let (tables, block) = (SharedTables::default(), SharedBlock::default());
-        let contents = Contents::Reference { frame: frame.into_address(), content, tables, block };
+        let frame = frame.into_address();
+        let fill = content.fill().unwrap_or(Fill::Copy(frame));
+        let contents = Contents::Reference { frame, content, fill, tables, block };
         Ok(MemoryObject { machine, account, contents })
     }
 
@@ -261,22 +265,23 @@ impl<M: Machine> MemoryObject<M> {
     #[inline]
     pub fn page(&self, index: u64) -> ObjectPage {
         match &self.contents {
-            Contents::Reference { frame, content, .. } => {
-                let fill = content.fill().unwrap_or(Fill::Copy(*frame));
-                ObjectPage::Reference(SharedFrame::of_object(*frame), fill)
+            Contents::Reference { frame, fill, .. } => {
+                ObjectPage::Reference(SharedFrame::of_object(*frame), *fill)
             }
             Contents::Frameless { content, .. } => ObjectPage::Frameless(content.fill()),
-            Contents::Memory { pages, extent } => {
-                let store = pages.as_ref().map(|pages| &pages.store);
-                let frame =
-                    store.and_then(|store| store.frame(&self.machine, extent.place(index, store)));
-                ObjectPage::Memory(frame)
-            }
+            Contents::Memory { extent, .. } => ObjectPage::Memory(self.committed(*extent, index)),
             Contents::Fixed { first, .. } => {
                 let address = first.to_physical() + index * PAGE_SIZE;
                 ObjectPage::Fixed(SharedFrame::of_object(FrameAddress::containing(address)))
             }
         }
+    }
+
+    /// Returns the frame of a page of a memory object, if it has one.
+    #[cold]
+    fn committed(&self, extent: Extent, index: u64) -> Option<ObjectFrame> {
+        let store = self.store()?;
+        store.frame(&self.machine, extent.place(index, store))
     }
 
     /// Gives a page of a memory object its frame. Returns what was written, if anything was.
@@ -293,22 +298,20 @@ impl<M: Machine> MemoryObject<M> {
         }
     }
 
-    /// Initialises a frame for a page of this protection: by `fill`, or of the bytes that an object
-    /// without a frame keeps.
-    #[inline]
-    pub(crate) fn make(
+    /// Initialises a frame for a page of this protection of the bytes that an object without a frame
+    /// keeps.
+    #[cold]
+    pub(crate) fn make_stored(
         &self,
-        fill: Option<Fill>,
         frame: UninitFrame,
         protection: Protection,
     ) -> (OwnedFrame, Written) {
-        match (fill, &self.contents) {
-            (Some(fill), _) => fill.apply(&self.machine, frame, protection),
-            (None, Contents::Frameless { stored: Some(stored), .. }) => {
+        match &self.contents {
+            Contents::Frameless { stored: Some(stored), .. } => {
                 apply_stored(stored, &self.machine, frame, protection)
             }
             // No other object keeps bytes; zeros leak nothing.
-            (None, _) => Fill::Zero(Tag::ZERO).apply(&self.machine, frame, protection),
+            _ => Fill::Zero(Tag::ZERO).apply(&self.machine, frame, protection),
         }
     }
 

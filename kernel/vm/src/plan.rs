@@ -29,19 +29,21 @@ pub(crate) struct Plan<M: Machine> {
 
 impl<M: Machine> Plan<M> {
     /// Initialises a frame for the page.
-    #[inline]
+    // As `AddressSpace::write_private`.
+    #[inline(always)]
     pub(crate) fn fill(&self, machine: &M, frame: UninitFrame) -> (OwnedFrame, Written) {
-        match &self.source {
-            Some(source) => source.make(self.fill, frame, self.protection),
-            None => {
-                self.fill.unwrap_or(Fill::Zero(Tag::ZERO)).apply(machine, frame, self.protection)
+        match (self.fill, &self.source) {
+            (None, Some(source)) => source.make_stored(frame, self.protection),
+            (fill, _) => {
+                fill.unwrap_or(Fill::Zero(Tag::ZERO)).apply(machine, frame, self.protection)
             }
         }
     }
 }
 
 /// Returns the leaf that shows an object's frame, or `None` if the page has no frame yet.
-#[inline]
+// As `AddressSpace::write_private`.
+#[inline(always)]
 pub(crate) fn shared_leaf<M: Machine>(mapping: &Mapping<M>, page: Page) -> Option<Descriptor> {
     let shown = mapping.object.page(mapping.object_page(page));
     leaf_of(shown, mapping.sharing, mapping.protection)

@@ -11,7 +11,6 @@ use crate::block_fault::BLOCK_LEVEL;
 use crate::counters::Counter;
 use crate::decide::Action;
 use crate::error::VmError;
-use crate::fault::{Attempt, Effort};
 use crate::fill::Fill;
 use crate::flush::break_table;
 use crate::frame::{self, OwnedFrame, UninitFrame};
@@ -21,6 +20,7 @@ use crate::object::{MemoryObject, ObjectPage};
 use crate::page_table::{
     self, Descriptor, LEAF_LEVEL, SLOTS, Slot, Table, Walk, span_end, span_start,
 };
+use crate::task::{Attempt, Effort};
 use vellum_abi::{FaultAccess, Protection};
 
 /// What a fault does about a span.

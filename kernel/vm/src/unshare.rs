@@ -8,13 +8,13 @@ use crate::addr::{FrameAddress, Page};
 use crate::address_space::{AddressSpace, State};
 use crate::counters::Counter;
 use crate::error::VmError;
-use crate::fault::Attempt;
 use crate::fill::Fill;
 use crate::flush::break_leaf;
 use crate::frame::{OwnedFrame, UninitFrame};
 use crate::machine::Machine;
 use crate::mapping::Mapping;
 use crate::page_table::{Descriptor, Slot};
+use crate::task::Attempt;
 use vellum_abi::Protection;
 
 /// A page whose frame has several owners, held: what was seen of it under the lock.

@@ -10,10 +10,10 @@ use crate::address_space::AddressSpace;
 use crate::counters::Counter;
 use crate::decide::allows;
 use crate::error::{Refusal, VmError};
-use crate::fault::{Attempt, Effort, Origin};
 use crate::hint::NoScene;
 use crate::machine::Machine;
 use crate::mapping::Mapping;
+use crate::task::{Attempt, Effort, Manner, Origin};
 use vellum_abi::{ExitKind, FaultAccess, Protection};
 
 /// Pages of one step: each may be a copy of a page with its tags.
@@ -89,7 +89,7 @@ impl<M: Machine> AddressSpace<M> {
     fn make_present(&self, page: Page, access: FaultAccess) -> Result<(), VmError> {
         let mut effort = Effort::Tables;
         loop {
-            match self.attempt(page, access, (Origin::Change, effort), &NoScene) {
+            match self.attempt(page, access, Manner { origin: Origin::Change, effort }, &NoScene) {
                 Ok(Attempt::Present) => return Ok(()),
                 Ok(Attempt::Done) => {
                     self.counters.add(Counter::Populated, 1);

@@ -50,42 +50,42 @@ impl Table {
     #[must_use]
     #[inline]
     pub fn slot(self, index: usize) -> Slot {
-        Slot { table: self, index: (index % SLOTS) as u16 }
+        Slot(self.0.to_physical() | (index % SLOTS * size_of::<Descriptor>()) as u64)
     }
 }
 
-/// One word of a table.
+/// One word of a table, by its physical address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Slot {
-    table: Table,
-    index: u16,
-}
+pub struct Slot(u64);
 
 impl Slot {
     /// Returns the table.
     #[must_use]
+    #[inline]
     pub fn table(self) -> Table {
-        self.table
+        Table(FrameAddress::containing(self.0))
     }
 
     /// Returns the index, below [`SLOTS`].
     #[must_use]
+    #[inline]
     pub fn index(self) -> usize {
-        usize::from(self.index)
+        self.0 as usize / size_of::<Descriptor>() % SLOTS
     }
 
     /// Returns the physical address of the word.
     #[must_use]
     #[inline]
     pub fn physical(self) -> u64 {
-        self.table.frame().to_physical() + 8 * u64::from(self.index)
+        self.0
     }
 
     /// Returns the slot behind this one in the same table.
     #[must_use]
     #[inline]
     pub fn next(self) -> Option<Slot> {
-        (self.index() + 1 < SLOTS).then(|| self.table.slot(self.index() + 1))
+        let next = self.0 + size_of::<Descriptor>() as u64;
+        (!next.is_multiple_of(vellum_abi::PAGE_SIZE)).then_some(Slot(next))
     }
 }
 
