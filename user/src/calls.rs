@@ -4,10 +4,12 @@
 //! [`crate::mapping`] owns ranges of this process's memory.
 
 mod accounts;
+mod remap;
 mod tags;
 mod threads;
 
 pub use accounts::{account_create, account_query, test};
+pub use remap::remap;
 pub use tags::{tags_read, tags_write};
 pub use threads::{
     thread_create, thread_read_registers, thread_set_tag_mode, thread_start, thread_tag_mode,

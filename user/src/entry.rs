@@ -18,6 +18,8 @@ const BAD_START: u64 = 98;
 /// Where this program's start block is, for code that `main` did not hand it to.
 static START: AtomicU64 = AtomicU64::new(0);
 static START_LENGTH: AtomicU64 = AtomicU64::new(0);
+/// The first program's third register.
+static DEVICE: AtomicU64 = AtomicU64::new(0);
 
 /// What a program was started with.
 #[derive(Clone, Copy, Debug)]
@@ -68,10 +70,25 @@ impl Arguments {
         self.iter().find_map(|argument| argument.strip_prefix(key)?.strip_prefix('='))
     }
 
+    /// Returns the handle of the real-time clock's registers, if the machine has one.
+    #[must_use]
+    pub fn device(&self) -> Option<Handle> {
+        self.block.device()
+    }
+
     /// Returns the archive's handle and length, if this program was given it.
     #[must_use]
     pub fn archive(&self) -> Option<(Handle, u64)> {
         self.block.archive()
+    }
+}
+
+/// Returns the handle of the real-time clock's registers that this program was given.
+pub(crate) fn device() -> Option<Handle> {
+    match (Arguments::current(), DEVICE.load(Ordering::Relaxed)) {
+        (Some(arguments), _) => arguments.device(),
+        (None, 0) => None,
+        (None, word) => Handle::from_word(word),
     }
 }
 
@@ -131,12 +148,12 @@ unsafe fn block(address: u64, length: u64) -> &'static [u8] {
     unsafe { core::slice::from_raw_parts(start, length as usize) }
 }
 
-/// Runs a program; [`crate::entry!`] calls it with the two registers.
+/// Runs a program; [`crate::entry!`] calls it with the three registers.
 ///
 /// # Safety
 /// 1. The registers are those that the loader set: address and length of a read-only start block.
 #[doc(hidden)]
-pub unsafe fn run_program(x0: u64, x1: u64, main_fn: fn(&Arguments) -> u64) -> ! {
+pub unsafe fn run_program(x0: u64, x1: u64, _: u64, main_fn: fn(&Arguments) -> u64) -> ! {
     START.store(x0, Ordering::Relaxed);
     START_LENGTH.store(x1, Ordering::Release);
     let status = match Arguments::current() {
@@ -151,10 +168,10 @@ pub unsafe fn run_program(x0: u64, x1: u64, main_fn: fn(&Arguments) -> u64) -> !
 /// # Safety
 /// 1. As for [`run_program`].
 #[doc(hidden)]
-pub unsafe fn run_test(x0: u64, x1: u64, main_fn: fn(&Arguments) -> u64) -> ! {
+pub unsafe fn run_test(x0: u64, x1: u64, x2: u64, main_fn: fn(&Arguments) -> u64) -> ! {
     testing::begin();
     // SAFETY: duty 1.
-    unsafe { run_program(x0, x1, main_fn) }
+    unsafe { run_program(x0, x1, x2, main_fn) }
 }
 
 /// Runs the first program, which gets the archive instead of a start block.
@@ -162,7 +179,13 @@ pub unsafe fn run_test(x0: u64, x1: u64, main_fn: fn(&Arguments) -> u64) -> ! {
 /// # Safety
 /// 1. The registers are those that the kernel set.
 #[doc(hidden)]
-pub unsafe fn run_first(x0: u64, x1: u64, main_fn: fn(Result<(Handle, u64), Error>) -> u64) -> ! {
+pub unsafe fn run_first(
+    x0: u64,
+    x1: u64,
+    x2: u64,
+    main_fn: fn(Result<(Handle, u64), Error>) -> u64,
+) -> ! {
+    DEVICE.store(x2, Ordering::Relaxed);
     let handle = Handle::from_word(x0).ok_or(Error::BadHandle);
     exit(main_fn(handle.map(|handle| (handle, x1))))
 }
@@ -215,9 +238,9 @@ macro_rules! start_with {
                 )
             }
 
-            extern "C" fn begin(x0: u64, x1: u64) -> ! {
+            extern "C" fn begin(x0: u64, x1: u64, x2: u64) -> ! {
                 // SAFETY: `_start` passes the registers on as they were at the first instruction.
-                unsafe { $crate::entry::$run(x0, x1, $main) }
+                unsafe { $crate::entry::$run(x0, x1, x2, $main) }
             }
         };
     };

@@ -3,7 +3,7 @@
 use crate::calls;
 use vellum_abi::{
     AccountInfo, Advice, Error, ExitReport, Handle, Limits, MapOptions, MappingInfo, MemoryFlags,
-    ObjectInfo, Protection, Registers, Rights, Stat,
+    ObjectInfo, Protection, Registers, RemapFlags, Rights, Stat,
 };
 
 /// Defines an owner of a handle.
@@ -192,6 +192,23 @@ impl Process {
         self.other()?;
         // SAFETY: the range belongs to another process.
         unsafe { calls::unmap(self.0, address, length) }
+    }
+
+    /// Resizes or moves a mapping of the process, or a part of one: address and bytes before, and
+    /// bytes after. Returns the address.
+    ///
+    /// # Errors
+    /// Those of [`calls::remap`].
+    pub fn remap(
+        &self,
+        old: (u64, u64),
+        length: u64,
+        flags: RemapFlags,
+        new: u64,
+    ) -> Result<u64, Error> {
+        self.other()?;
+        // SAFETY: both ranges belong to another process.
+        unsafe { calls::remap(self.0, old, length, flags, new) }
     }
 
     /// Changes the protection of pages of the process.

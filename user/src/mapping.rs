@@ -6,6 +6,7 @@
 //! refused access ends the process.
 
 mod pages;
+mod remap;
 
 use crate::{calls, memory, tags};
 use core::marker::PhantomData;

@@ -4,7 +4,9 @@
 //! block or at bytes that are not UTF-8 is no argument.
 
 use vellum_abi::Handle;
-use vellum_abi::start::{ARCHIVE_HANDLE, ARCHIVE_LENGTH, ARGUMENT_COUNT, HEADER_WORDS, MAGIC};
+use vellum_abi::start::{
+    ARCHIVE_HANDLE, ARCHIVE_LENGTH, ARGUMENT_COUNT, DEVICE_HANDLE, HEADER_WORDS, MAGIC,
+};
 
 /// Bytes of an argument's record.
 const RECORD: usize = 16;
@@ -30,6 +32,7 @@ pub fn write<'a>(
     put(block, ARCHIVE_HANDLE, handle)?;
     put(block, ARCHIVE_LENGTH, archive_length)?;
     put(block, ARGUMENT_COUNT, count as u64)?;
+    put(block, DEVICE_HANDLE, 0)?;
     let mut offset = HEADER_WORDS * 8 + count.checked_mul(RECORD)?;
     for (index, text) in arguments.enumerate() {
         put(block, HEADER_WORDS + 2 * index, offset as u64)?;
@@ -39,6 +42,11 @@ pub fn write<'a>(
         offset = end;
     }
     Some(())
+}
+
+/// Names a device's registers in a block that was written. Returns `None` if it is too short.
+pub fn put_device(block: &mut [u8], device: Handle) -> Option<()> {
+    put(block, DEVICE_HANDLE, device.to_word())
 }
 
 fn put(block: &mut [u8], index: usize, word: u64) -> Option<()> {
@@ -71,6 +79,12 @@ impl<'a> StartBlock<'a> {
     pub fn archive(&self) -> Option<(Handle, u64)> {
         let handle = get(self.bytes, ARCHIVE_HANDLE).filter(|word| *word != 0)?;
         Some((Handle::from_word(handle)?, get(self.bytes, ARCHIVE_LENGTH)?))
+    }
+
+    /// Returns the handle of the real-time clock's registers, if there is one.
+    #[must_use]
+    pub fn device(&self) -> Option<Handle> {
+        Handle::from_word(get(self.bytes, DEVICE_HANDLE).filter(|word| *word != 0)?)
     }
 
     /// Returns how many arguments there are, at most as many as the block has room for.
@@ -118,8 +132,12 @@ mod tests {
     }
 
     #[test]
-    fn a_block_without_archive_says_so() {
-        assert!(StartBlock::parse(&block(None, &["p"])).unwrap().archive().is_none());
+    fn a_block_without_archive_or_device_says_so() {
+        let mut bytes = block(None, &["p"]);
+        let read = StartBlock::parse(&bytes).unwrap();
+        assert!(read.archive().is_none() && read.device().is_none());
+        super::put_device(&mut bytes, Handle::new(5, 2)).unwrap();
+        assert_eq!(StartBlock::parse(&bytes).unwrap().device(), Some(Handle::new(5, 2)));
     }
 
     #[test]

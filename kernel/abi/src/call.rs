@@ -136,6 +136,10 @@ calls! {
     /// `(operation, argument)`: for tests of checked kernels, see [`crate::TestOperation`].
     /// `UnknownCall` where the kernel is not a checked one.
     37 Test "test" 2;
+    /// `(process, old, old_length, new_length, flags, new)`: makes a mapping, or part of one, larger
+    /// or smaller and moves it where that is asked for; see [`crate::RemapFlags`]. x1 = address.
+    /// `new` is looked at with FIXED alone. Needs MANAGE of the process.
+    38 Remap "remap" 6;
 }
 
 #[cfg(test)]

@@ -181,6 +181,8 @@ pub enum ObjectKind {
     Fixed = 4,
     /// Memory object whose pages repeat without end.
     Wrap = 5,
+    /// Registers of a device.
+    Device = 6,
 }
 
 impl ObjectKind {
@@ -194,6 +196,7 @@ impl ObjectKind {
             3 => Some(ObjectKind::Memory),
             4 => Some(ObjectKind::Fixed),
             5 => Some(ObjectKind::Wrap),
+            6 => Some(ObjectKind::Device),
             _ => None,
         }
     }
@@ -238,7 +241,7 @@ words! {
         length,
         /// [`crate::Protection`] bits; WRITE always comes with READ.
         protection,
-        /// [`crate::MapFlags`] bits: SHARED and SEALED.
+        /// [`crate::MapFlags`] bits: SHARED, SEALED and GUARD.
         flags,
         /// A [`crate::Policy`] number.
         policy,

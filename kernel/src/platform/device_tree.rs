@@ -8,6 +8,7 @@ use crate::memory::layout::{BLOCK_SIZE, MAX_CPUS, RAM_BASE, direct};
 use dtoolkit::fdt::{Fdt, FdtNode};
 use dtoolkit::standard::NodeStandard;
 use dtoolkit::{Node, Property};
+use vellum_abi::PAGE_SIZE;
 
 /// Bytes that QEMU's device tree may have.
 pub const MAX_BYTES: u64 = 1 << 20;
@@ -46,6 +47,8 @@ pub struct Machine {
     pub psci: PsciMethod,
     /// Console registers.
     pub console: Registers,
+    /// Real-time clock registers, where there is one: whole pages.
+    pub clock: Option<Registers>,
     /// GICv3 distributor.
     pub distributor: Registers,
     /// GICv3 redistributors, one behind the other.
@@ -108,6 +111,7 @@ pub fn read() -> Result<Machine, TreeError> {
         cpus: cpus(tree)?,
         psci: psci(tree)?,
         console: console(tree)?,
+        clock: clock(tree),
         distributor,
         redistributors,
     })
@@ -158,6 +162,15 @@ fn console(tree: Fdt<'_>) -> Result<Registers, TreeError> {
     let mut nodes = tree.root().children();
     let node = nodes.find(|node| node.is_compatible("arm,pl011")).ok_or(TreeError::Console)?;
     registers(node).next().ok_or(TreeError::Console)
+}
+
+fn clock(tree: Fdt<'_>) -> Option<Registers> {
+    let mut nodes = tree.root().children();
+    let node = nodes.find(|node| node.is_compatible("arm,pl031"))?;
+    let whole = |block: &Registers| {
+        block.address.is_multiple_of(PAGE_SIZE) && block.length.is_multiple_of(PAGE_SIZE)
+    };
+    registers(node).next().filter(whole)
 }
 
 fn interrupt_controller(tree: Fdt<'_>) -> Result<(Registers, Registers), TreeError> {

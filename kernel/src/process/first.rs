@@ -20,7 +20,8 @@ use vellum_abi::{
     Error, ExitKind, ExitReport, Limits, MapFlags, MapOptions, PAGE_SIZE, Protection, Registers,
     Rights, USER_END,
 };
-use vellum_vm::addr::PageRange;
+use vellum_vm::account::Account;
+use vellum_vm::addr::{FrameAddress, PageRange};
 use vellum_vm::counters::Counters;
 use vellum_vm::error::{Refusal, VmError};
 use vellum_vm::machine::Pools;
@@ -110,14 +111,26 @@ fn load(archive: &BootArchive) -> Result<(), Trouble> {
     let object = MemoryObject::fixed(Hardware, account.clone(), archive.first_frame(), pages)?;
     let rights = Rights::READ | Rights::MAP | Rights::TRANSFER | Rights::INSPECT;
     let handle = process.give(Object::Memory(share(object)?), rights)?;
+    let device = give_clock(&process, &account)?;
     let mut registers = Registers::ZERO;
     registers.x[0] = handle.to_word();
     registers.x[1] = pages * PAGE_SIZE;
+    registers.x[2] = device;
     registers.sp = bottom + STACK;
     registers.pc = archive.contents().entry();
     let thread = Thread::create(&process, &account)?;
     thread.with_stopped(|context| context.set_registers(&registers))?;
     Ok(Thread::start(&thread)?)
+}
+
+/// Gives the process the real-time clock's registers and returns the handle, 0 without a clock.
+fn give_clock(process: &Process, account: &PoolArc<Account>) -> Result<u64, Trouble> {
+    let Some(clock) = platform::description().clock else { return Ok(0) };
+    let first = FrameAddress::containing(clock.address);
+    let pages = clock.length / PAGE_SIZE;
+    let object = MemoryObject::device(Hardware, account.clone(), first, pages)?;
+    let rights = Rights::READ | Rights::WRITE | Rights::MAP | Rights::TRANSFER | Rights::INSPECT;
+    Ok(process.give(Object::Memory(share(object)?), rights)?.to_word())
 }
 
 fn share<T: Send + Sync + 'static>(value: T) -> Result<PoolArc<T>, Error> {
@@ -153,7 +166,7 @@ fn map_zero(process: &Process, address: u64, length: u64) -> Result<(), Trouble>
     let object = zero_object().clone();
     let request =
         MapRequest { object, address, length, offset: 0, options, maximum: Protection::ALL };
-    match process.space.map(&request) {
+    match process.space.map_for_kernel(&request) {
         Ok(_) => Ok(()),
         Err(Refusal::Error(error)) => Err(error.into()),
         Err(Refusal::Changing) => Err(Error::InvalidState.into()),

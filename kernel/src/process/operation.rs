@@ -43,8 +43,8 @@ pub enum Progress {
 
 /// An operation under way.
 pub enum Operation {
-    /// A change of a process's address space. Its results are in the registers already, unless it
-    /// fails on the way.
+    /// A change of a process's address space. Its results are in the registers already, and are
+    /// replaced if it fails.
     Change(PoolArc<Process>, Change<Hardware>),
     /// A block that a fault of the process calls for.
     Block(PoolArc<Process>, BlockFault<Hardware>),

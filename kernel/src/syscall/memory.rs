@@ -6,14 +6,14 @@ use crate::memory::pools::PoolArc;
 use crate::process::handle::Object;
 use crate::process::{Operation, Process, first};
 use vellum_abi::{
-    Advice, Error, FaultAccess, Handle, MapFlags, MapOptions, PAGE_SIZE, Protection, Rights,
-    Switches,
+    Advice, Error, FaultAccess, Handle, MapFlags, MapOptions, PAGE_SIZE, Protection, RemapFlags,
+    Rights, Switches,
 };
 use vellum_vm::addr::UserPointer;
 use vellum_vm::error::{Refusal, VmError};
 use vellum_vm::machine::Pools;
 use vellum_vm::object::MemoryObject;
-use vellum_vm::ops::{Change, MapRequest};
+use vellum_vm::ops::{Change, MapRequest, RemapRequest};
 use vellum_vm::refpage;
 use vellum_vm::tag::Tag;
 
@@ -40,6 +40,18 @@ pub(super) fn unmap(request: &Request<'_>) -> Result {
     let range = range(address, length)?;
     let target = Process::target(request.process(), target, Rights::MANAGE)?;
     begin(request, &target, target.space.unmap(range))
+}
+
+pub(super) fn remap(request: &Request<'_>) -> Result {
+    let [target, old, old_length, new_length, flags, new] = request.arguments;
+    let flags = RemapFlags::from_bits(flags).ok_or(Error::InvalidFlags)?;
+    let target = Process::target(request.process(), target, Rights::MANAGE)?;
+    let remap = RemapRequest { old, old_length, new_length, flags, new };
+    match target.space.remap(&remap) {
+        Ok((address, None)) => Ok(Answer::Value(address)),
+        Ok((address, Some(change))) => Ok(perform(request, &target, change, address)),
+        Err(refusal) => Err(Stop::from_refusal(refusal, &target)),
+    }
 }
 
 pub(super) fn protect(request: &Request<'_>) -> Result {

@@ -177,6 +177,7 @@ fn serve(thread: &PoolArc<Thread>, context: &Context, number: u64) -> Result {
         Call::TagsWrite => tags::tags_write(&request),
         Call::RefpageCreateFrameless => objects::refpage_create_frameless(&request),
         Call::QueryPages => observe::query_pages(&request),
+        Call::Remap => memory::remap(&request),
         Call::AccountCreate => accounts::account_create(&request),
         Call::AccountQuery => accounts::account_query(&request),
         Call::Test => test::test(&request),

@@ -30,6 +30,8 @@ pub(crate) struct State<M: Machine> {
     pub(crate) generation: u64,
     /// What a long operation is changing.
     pub(crate) changing: Option<PageRange>,
+    /// Where that operation moves pages to.
+    pub(crate) destination: Option<PageRange>,
     /// Whether the address space is being torn down or was: nothing can be mapped any more.
     pub(crate) closed: bool,
 }
@@ -38,7 +40,14 @@ impl<M: Machine> State<M> {
     /// Returns whether a long operation has the page in hand.
     #[inline]
     pub(crate) fn is_changing(&self, page: Page) -> bool {
-        self.changing.is_some_and(|range| range.contains(page))
+        self.changing.is_some_and(|range| {
+            range.contains(page) || self.destination.is_some_and(|range| range.contains(page))
+        })
+    }
+
+    /// Takes the marks of a long operation off.
+    pub(crate) fn rest(&mut self) {
+        (self.changing, self.destination) = (None, None);
     }
 
     /// Refuses while a long operation is under way, and for good once the process ends.
@@ -71,7 +80,8 @@ impl<M: Machine> AddressSpace<M> {
     pub fn new(machine: M, account: M::Shared<Account>) -> Result<AddressSpace<M>, VmError> {
         let root = page_table::allocate_table(&machine, &account)?;
         let mappings = Mappings::default();
-        let state = State { mappings, generation: 0, changing: None, closed: false };
+        let (changing, destination) = (None, None);
+        let state = State { mappings, generation: 0, changing, destination, closed: false };
         let counters = Counters::new();
         counters.add(Counter::TableFrames, 1);
         let (state, context) = (RwLock::new(state), AsidSlot::new());

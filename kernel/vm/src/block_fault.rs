@@ -139,6 +139,9 @@ impl<M: Machine> AddressSpace<M> {
         access: FaultAccess,
     ) -> Option<(M::Shared<MemoryObject<M>>, Protection, Fill)> {
         let mapping = state.mappings.find(page).filter(|_| !state.is_changing(page))?;
+        if state.destination.is_some() {
+            return None;
+        }
         let walk = page_table::find(&self.machine, self.root, page);
         if !allows(mapping.protection, access) || !mapping.wants_block(page, walk, access) {
             return None;

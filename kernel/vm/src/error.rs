@@ -8,6 +8,7 @@ use vellum_abi::{Error, ExitKind};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the causes are documented at vellum_abi::Error")]
 pub enum VmError {
+    InvalidFlags,
     InvalidSize,
     Misaligned,
     OutOfRange,
@@ -33,6 +34,7 @@ pub enum VmError {
 impl From<VmError> for Error {
     fn from(error: VmError) -> Error {
         match error {
+            VmError::InvalidFlags => Error::InvalidFlags,
             VmError::InvalidSize => Error::InvalidSize,
             VmError::Misaligned => Error::Misaligned,
             VmError::OutOfRange => Error::OutOfRange,

@@ -231,7 +231,7 @@ impl<M: Machine> AddressSpace<M> {
             ObjectPage::Memory(frame) => frame?.address(),
             ObjectPage::Frameless(Some(Fill::Zero(tag))) => return Some(tag),
             ObjectPage::Frameless(Some(Fill::Pattern(_))) => return Some(Tag::ZERO),
-            ObjectPage::Frameless(_) => return None,
+            ObjectPage::Frameless(_) | ObjectPage::Device(_) => return None,
         };
         Some(self.machine.read_tag(frame, pointer.page_offset()))
     }

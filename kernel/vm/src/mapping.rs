@@ -13,6 +13,17 @@ use crate::tag_pages::TagUse;
 use core::ptr;
 use vellum_abi::{FaultAccess, Policy, Protection, Switches};
 
+/// Who made a mapping, and what for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MappingKind {
+    /// A program, to use it.
+    Plain,
+    /// A program, to keep the range free of anything else: no page is ever accessible.
+    Guard,
+    /// The kernel, for the first program.
+    Kernel,
+}
+
 /// A mapping. Holding one holds its object.
 #[derive(Debug)]
 pub struct Mapping<M: Machine> {
@@ -30,6 +41,8 @@ pub struct Mapping<M: Machine> {
     pub sharing: Sharing,
     /// Whether the mapping is fixed for the life of the process.
     pub sealed: bool,
+    /// Who made it, and what for.
+    pub kind: MappingKind,
     /// How clean pages get their contents.
     pub policy: Policy,
     /// What is switched on beyond the policy.
@@ -136,6 +149,31 @@ impl<M: Machine> Mapping<M> {
         tail
     }
 
+    /// Returns what shows at `range` the same as this mapping from `page` on.
+    #[must_use]
+    pub fn moved(&self, page: Page, range: PageRange) -> Mapping<M> {
+        Mapping { range, ..self.tail(page) }
+    }
+
+    /// Puts the mapping to another range, which is as long.
+    pub fn go_to(&mut self, range: PageRange) {
+        self.range = range;
+        self.sequence.reset();
+    }
+
+    /// Returns whether the pages may be moved away while the mapping stays.
+    #[must_use]
+    pub fn may_retain(&self) -> bool {
+        self.kind == MappingKind::Plain && !self.object.is_device()
+    }
+
+    /// Lets the mapping end at `end`, which is above its end.
+    pub fn extend(&mut self, end: Page) {
+        if let Some(range) = PageRange::between(self.range.start(), end) {
+            self.range = range;
+        }
+    }
+
     /// Ends the mapping before `page`, which lies inside it but is not its first.
     pub fn truncate(&mut self, page: Page) {
         if let Some(range) = PageRange::between(self.range.start(), page) {
@@ -156,6 +194,7 @@ impl<M: Machine> Mapping<M> {
             && self.maximum == next.maximum
             && self.sharing == next.sharing
             && self.sealed == next.sealed
+            && self.kind == next.kind
             && self.policy == next.policy
             && self.switches == next.switches
             && self.around == next.around
@@ -165,9 +204,7 @@ impl<M: Machine> Mapping<M> {
 
     /// Makes `next`, which continues this mapping, part of it.
     pub fn absorb(&mut self, next: &Mapping<M>) {
-        if let Some(range) = PageRange::between(self.range.start(), next.range.end()) {
-            self.range = range;
-        }
+        self.extend(next.range.end());
         self.sequence.reset();
     }
 }

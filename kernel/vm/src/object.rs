@@ -7,12 +7,14 @@
 //! States: a *reference* object has its one frame from creation to the end, read-only for ever.
 //! A *frameless* object has the content of one without the frame: every page is made privately.
 //! A *memory* object commits pages on first use; a *wrap* object is one whose pages repeat without
-//! end. A *fixed* object has frames that the allocator
-//! never had, such as the boot archive.
+//! end. A *fixed* object has frames that the allocator never had, such as the boot archive. A
+//! *device* object has registers instead of memory.
+
+mod info;
 
 use crate::account::Account;
 use crate::addr::FrameAddress;
-use crate::block::{self, BLOCK_PAGES, SharedBlock};
+use crate::block::{self, SharedBlock};
 pub use crate::content::{Content, Extent};
 use crate::counters::{Counter, Counters};
 use crate::error::VmError;
@@ -24,7 +26,7 @@ use crate::page_table::{self, SharedTables};
 use crate::remains::Remains;
 use crate::stored::Stored;
 use crate::tag::Tag;
-use vellum_abi::{ObjectInfo, ObjectKind, PAGE_SIZE, Protection, TAG_BYTES_PER_PAGE};
+use vellum_abi::{PAGE_SIZE, Protection, TAG_BYTES_PER_PAGE};
 
 pub(crate) enum Contents<M: Machine> {
     Reference {
@@ -49,6 +51,10 @@ pub(crate) enum Contents<M: Machine> {
         first: FrameAddress,
         pages: u64,
     },
+    Device {
+        first: FrameAddress,
+        pages: u64,
+    },
 }
 
 /// Page-indexed contents that can be mapped.
@@ -70,6 +76,8 @@ pub enum ObjectPage {
     Memory(Option<ObjectFrame>),
     /// A page of a fixed object.
     Fixed(SharedFrame),
+    /// A page of device registers.
+    Device(ObjectFrame),
 }
 
 impl<M: Machine> MemoryObject<M> {
@@ -200,9 +208,10 @@ impl<M: Machine> MemoryObject<M> {
     fn store(&self) -> Option<&PageStore> {
         match &self.contents {
             Contents::Memory { pages, .. } => pages.as_ref().map(|pages| &pages.store),
-            Contents::Reference { .. } | Contents::Frameless { .. } | Contents::Fixed { .. } => {
-                None
-            }
+            Contents::Reference { .. }
+            | Contents::Frameless { .. }
+            | Contents::Fixed { .. }
+            | Contents::Device { .. } => None,
         }
     }
 
@@ -220,6 +229,26 @@ impl<M: Machine> MemoryObject<M> {
         Ok(MemoryObject { machine, account, contents: Contents::Fixed { first, pages } })
     }
 
+    /// Makes an object of device registers.
+    ///
+    /// # Errors
+    /// `LimitReached`.
+    pub fn device(
+        machine: M,
+        account: M::Shared<Account>,
+        first: FrameAddress,
+        pages: u64,
+    ) -> Result<MemoryObject<M>, VmError> {
+        account.charge_kernel(Self::BYTES)?;
+        Ok(MemoryObject { machine, account, contents: Contents::Device { first, pages } })
+    }
+
+    /// Returns whether the object is device registers: mapped shared, never copied, never
+    /// executed, and never read by the kernel.
+    pub fn is_device(&self) -> bool {
+        matches!(self.contents, Contents::Device { .. })
+    }
+
     /// Returns the number of pages, or `None` for an endless object.
     pub fn pages(&self) -> Option<u64> {
         match &self.contents {
@@ -227,7 +256,7 @@ impl<M: Machine> MemoryObject<M> {
             | Contents::Frameless { .. }
             | Contents::Memory { extent: Extent::Wraps, .. } => None,
             Contents::Memory { extent: Extent::Ends, .. } => self.store().map(PageStore::pages),
-            Contents::Fixed { pages, .. } => Some(*pages),
+            Contents::Fixed { pages, .. } | Contents::Device { pages, .. } => Some(*pages),
         }
     }
 
@@ -253,12 +282,12 @@ impl<M: Machine> MemoryObject<M> {
 
     /// Returns whether a shared mapping may write the object.
     pub fn is_writable(&self) -> bool {
-        matches!(self.contents, Contents::Memory { .. })
+        matches!(self.contents, Contents::Memory { .. } | Contents::Device { .. })
     }
 
     /// Returns whether the tags of the object's frames are defined.
     pub fn has_defined_tags(&self) -> bool {
-        !matches!(self.contents, Contents::Fixed { .. })
+        !matches!(self.contents, Contents::Fixed { .. } | Contents::Device { .. })
     }
 
     /// Returns what stands behind a page. The index is inside the object.
@@ -271,8 +300,10 @@ impl<M: Machine> MemoryObject<M> {
             Contents::Frameless { content, .. } => ObjectPage::Frameless(content.fill()),
             Contents::Memory { extent, .. } => ObjectPage::Memory(self.committed(*extent, index)),
             Contents::Fixed { first, .. } => {
-                let address = first.to_physical() + index * PAGE_SIZE;
-                ObjectPage::Fixed(SharedFrame::of_object(FrameAddress::containing(address)))
+                ObjectPage::Fixed(SharedFrame::of_object(frame_behind(*first, index)))
+            }
+            Contents::Device { first, .. } => {
+                ObjectPage::Device(ObjectFrame::of_object(frame_behind(*first, index)))
             }
         }
     }
@@ -314,34 +345,12 @@ impl<M: Machine> MemoryObject<M> {
             _ => Fill::Zero(Tag::ZERO).apply(&self.machine, frame, protection),
         }
     }
+}
 
-    /// Returns kind and detail as `vellum_abi` numbers them.
-    pub fn kind(&self) -> (ObjectKind, u64) {
-        match &self.contents {
-            Contents::Reference { content, .. } | Contents::Frameless { content, .. } => {
-                content.kind()
-            }
-            Contents::Memory { extent: Extent::Ends, .. } => (ObjectKind::Memory, 0),
-            Contents::Memory { extent: Extent::Wraps, .. } => (ObjectKind::Wrap, 0),
-            Contents::Fixed { .. } => (ObjectKind::Fixed, 0),
-        }
-    }
-
-    /// Returns what the object is, for `object_query`. `references` is the count of its owners.
-    pub fn info(&self, references: u64) -> ObjectInfo {
-        let (kind, detail) = self.kind();
-        let frames = match &self.contents {
-            Contents::Reference { tables, block, .. } => {
-                1 + tables.frames() + block.first().map_or(0, |_| BLOCK_PAGES)
-            }
-            Contents::Frameless { .. } => 0,
-            Contents::Memory { .. } => self.store().map_or(0, PageStore::committed),
-            Contents::Fixed { pages, .. } => *pages,
-        };
-        let pages = self.pages().or(self.store().map(PageStore::pages));
-        let length = pages.unwrap_or(0) * PAGE_SIZE;
-        ObjectInfo { kind: kind as u64, detail, length, references, frames }
-    }
+/// Returns the frame that lies `index` frames behind the first of an object.
+#[inline]
+fn frame_behind(first: FrameAddress, index: u64) -> FrameAddress {
+    FrameAddress::containing(first.to_physical() + index * PAGE_SIZE)
 }
 
 impl<M: Machine> Drop for MemoryObject<M> {
@@ -366,7 +375,7 @@ impl<M: Machine> Drop for MemoryObject<M> {
                     self.machine.bury(pages);
                 }
             }
-            Contents::Fixed { .. } => {}
+            Contents::Fixed { .. } | Contents::Device { .. } => {}
         }
         self.account.credit_kernel(Self::BYTES);
     }

@@ -66,6 +66,7 @@ pub(crate) fn leaf_of(
             Descriptor::read_shared(frame?.read_only(), protection)
         }
         (ObjectPage::Memory(frame), Sharing::Shared) => Descriptor::object(frame?, protection),
+        (ObjectPage::Device(frame), _) => Descriptor::device(frame, protection),
     })
 }
 
@@ -94,6 +95,8 @@ pub(crate) fn plan<M: Machine>(
         ObjectPage::Frameless(fill) => fill,
         ObjectPage::Memory(frame) => Some(Fill::Copy(frame?.address())),
         ObjectPage::Fixed(frame) => Some(Fill::Copy(frame.address())),
+        // Mapped shared only: `map` refuses everything else.
+        ObjectPage::Device(_) => return None,
     };
     let source = matches!(fill, None | Some(Fill::Copy(_))).then(|| mapping.object.clone());
     let (generation, protection) = (state.generation, mapping.protection);

@@ -99,7 +99,11 @@ impl<M: Machine> AddressSpace<M> {
             Action::ReadShare => FaultAccess::Read,
             _ => return None,
         };
-        let blocks = effort == Effort::Blocks;
+        // Whoever moves pages has taken away what spans more than one, and counted tables by that.
+        if state.destination.is_some() && !matches!(action, Action::WriteCopy) {
+            return None;
+        }
+        let blocks = effort == Effort::Blocks && state.destination.is_none();
         if blocks && mapping.wants_block(page, walk, access) {
             return Some(Step::Now(Attempt::Long));
         }

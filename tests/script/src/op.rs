@@ -2,8 +2,8 @@
 
 use crate::random::Rng;
 use crate::word::{
-    Address, Byte, Content, Count, Cpu, Kind, Maximum, Offset, Placing, PointerTag, Protect, Slot,
-    Space, Span, Tag, Word,
+    Address, Byte, Content, Count, Cpu, Kind, Maximum, Moving, Offset, Placing, PointerTag,
+    Protect, Slot, Space, Span, Tag, Word,
 };
 use alloc::vec::Vec;
 use core::fmt::{self, Display, Formatter};
@@ -115,6 +115,8 @@ operations! {
     6 "protect" Protect { space: Space, span: Span, protection: Protect };
     /// Gives private frames back.
     4 "decommit" Decommit { space: Space, span: Span };
+    /// Resizes or moves; the new length is that of the second span, its address is used if fixed.
+    6 "remap" Remap { space: Space, old: Span, new: Span, moving: Moving };
     /// A program loads a byte.
     14 "load" Load { cpu: Cpu, address: Address, tag: PointerTag };
     /// A program stores a byte.

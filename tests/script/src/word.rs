@@ -12,7 +12,7 @@ mod numbers;
 mod sets;
 
 pub use numbers::{Byte, Count, Cpu, Offset, PointerTag, Slot, Space, Tag};
-pub use sets::{Maximum, Placing, Protect};
+pub use sets::{Maximum, Moving, Placing, Protect};
 
 /// Address spaces of a script.
 pub const SPACES: usize = 2;

@@ -123,7 +123,8 @@ impl Targets {
             | Call::ThreadTagMode
             | Call::TagsWrite
             | Call::AccountCreate
-            | Call::Test => None,
+            | Call::Test
+            | Call::Remap => None,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The boot archive, mapped into a program that may start others.
 
 use super::load::{Child, LoadError, Program, load};
+use crate::entry;
 use crate::mapping::MapRequest;
 use core::fmt::{self, Display, Formatter};
 use vellum_abi::archive::{Archive, ArchiveError, File};
@@ -66,7 +67,7 @@ impl BootArchive {
         &self.archive
     }
 
-    /// Loads a file of the archive as a program that gets the archive too.
+    /// Loads a file of the archive as a program that gets the archive too, and the device.
     ///
     /// # Errors
     /// Those of [`load`].
@@ -89,6 +90,6 @@ impl BootArchive {
         arguments: impl Iterator<Item = &'a str> + Clone,
     ) -> Result<Child, LoadError> {
         let archive = Some((self.handle, self.length));
-        load(Program { file: file.data, arguments, archive, account })
+        load(Program { file: file.data, arguments, archive, device: entry::device(), account })
     }
 }

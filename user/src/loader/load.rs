@@ -25,6 +25,8 @@ pub struct Program<'a, A> {
     pub arguments: A,
     /// Handle and length of the archive, for a child that may start programs itself.
     pub archive: Option<(Handle, u64)>,
+    /// Registers of a device, for a child that may use them.
+    pub device: Option<Handle>,
     /// Who pays for it; [`Handle::SELF`] is the caller's own account.
     pub account: Handle,
 }
@@ -39,6 +41,7 @@ pub enum Step {
     Map,
     Stack,
     Archive,
+    Device,
     StartBlock,
     Thread,
 }
@@ -54,6 +57,7 @@ impl Step {
             Step::Map => "mapping a segment",
             Step::Stack => "mapping the stack",
             Step::Archive => "handing over the archive",
+            Step::Device => "handing over the device",
             Step::StartBlock => "handing over the arguments",
             Step::Thread => "making the thread",
         }
@@ -239,6 +243,13 @@ where
         }
         None => None,
     };
+    let device = match program.device {
+        Some(handle) => {
+            let rights = rights | Rights::WRITE;
+            Some(calls::handle_copy(process.handle(), handle, rights).at(Step::Device)?)
+        }
+        None => None,
+    };
     let pages = (length as u64).next_multiple_of(PAGE_SIZE);
     let object = MemoryObject::new(pages).at(Step::StartBlock)?;
     let window = window(&object, pages).at(Step::StartBlock)?;
@@ -246,6 +257,7 @@ where
     let block = unsafe { core::slice::from_raw_parts_mut(window.pointer(0), length) };
     start_block::write(block, archive, program.arguments.clone())
         .ok_or(LoadError::ArgumentsTooLong)?;
+    device.and_then(|device| start_block::put_device(block, device));
     let options = options(Protection::READ, MapFlags::SEALED);
     process.map(object.handle(), START_BLOCK, pages, options, 0).at(Step::StartBlock)?;
     Ok(())

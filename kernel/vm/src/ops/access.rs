@@ -39,6 +39,10 @@ impl<M: Machine> AddressSpace<M> {
         loop {
             let state = self.shared();
             let descriptor = page_table::translation(&self.machine, self.root, page);
+            if descriptor.is_valid() && descriptor.is_device() {
+                // Not memory: the kernel's view of RAM does not have it.
+                return Err(AccessRefusal::Fault(ExitKind::AccessDenied));
+            }
             if let Leaf::Valid { protection, .. } = Leaf::of(&self.machine, descriptor)
                 && allows(protection, access)
                 && !state.is_changing(page)
@@ -61,7 +65,8 @@ impl<M: Machine> AddressSpace<M> {
         let (state, page) = (self.shared(), pointer.page()?);
         let leaf = page_table::translation(&self.machine, self.root, page);
         if leaf.is_valid() {
-            return Some(self.machine.read_tag(leaf.frame(), pointer.page_offset()));
+            let memory = !leaf.is_device();
+            return memory.then(|| self.machine.read_tag(leaf.frame(), pointer.page_offset()));
         }
         self.clean_tag(state.mappings.find(page)?, pointer)
     }

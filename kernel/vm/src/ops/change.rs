@@ -4,7 +4,8 @@
 //! from. Refuses to know: who drives it; the kernel keeps it with the thread that began it.
 
 use super::populate::{Goal, Touch};
-use super::{leaves, move_frames, split};
+use super::relocation::{OwnedRelocation, Relocation};
+use super::{leaves, move_frames, spans, split};
 use crate::addr::{Page, PageRange};
 use crate::address_space::{AddressSpace, State};
 use crate::error::VmError;
@@ -23,24 +24,34 @@ pub enum Progress {
 
 /// What a change does to the part of a mapping in its range.
 #[derive(Clone, Copy, Debug)]
-enum Work {
+pub(super) enum Work {
     Unmap,
     Protect(Protection),
     Decommit,
     Populate(Touch),
+    /// Takes away what spans more than a page of what moves, or of what is in its way.
+    Loosen,
+    /// Takes the tables that a move needs, or fails and has changed nothing.
+    Reserve,
+    /// Removes mappings where a move goes, and leaves the tables there.
+    Vacate,
+    /// Moves pages, and removes the mapping that they leave unless it is retained.
+    Carry,
     Move,
 }
 
 /// An operation under way. It must be run until it is done.
 #[must_use = "the range stays marked until the change is done"]
 pub struct Change<M: Machine> {
-    range: PageRange,
-    cursor: Page,
+    pub(super) range: PageRange,
+    pub(super) cursor: Page,
     work: Work,
     /// What `map` with REPLACE puts into the emptied range.
     insert: Option<OwnedNode<M>>,
+    /// What the sweeps belong to.
+    pub(super) relocation: Option<OwnedRelocation<M>>,
     /// Why the change could not do what it was begun for.
-    failure: Option<VmError>,
+    pub(super) failure: Option<VmError>,
     /// Whether the range was cut off an end of a mapping and is no mapping's any more.
     is_cut_off: bool,
 }
@@ -52,7 +63,9 @@ impl<M: Machine> Change<M> {
     }
 
     fn new(range: PageRange, work: Work, insert: Option<OwnedNode<M>>) -> Change<M> {
-        Change { range, cursor: range.start(), work, insert, failure: None, is_cut_off: false }
+        let cursor = range.start();
+        let (relocation, failure) = (None, None);
+        Change { range, cursor, work, insert, relocation, failure, is_cut_off: false }
     }
 
     /// Marks a range for removal, and for a mapping that takes its place.
@@ -92,7 +105,22 @@ impl<M: Machine> Change<M> {
         Change::new(range, Work::Populate(touch), None)
     }
 
-    /// Returns why a change that is done could not do what it was begun for: a frame was missing
+    /// Marks both ranges of a move. Returns `None` if there is nothing to sweep.
+    pub(super) fn relocate(
+        space: &AddressSpace<M>,
+        state: &mut State<M>,
+        mut relocation: OwnedRelocation<M>,
+    ) -> Option<Change<M>> {
+        let Some((range, work)) = relocation.first(state) else {
+            Relocation::complete(relocation, space, state);
+            return None;
+        };
+        state.changing = Some(relocation.journey().old);
+        state.destination = Some(relocation.journey().new);
+        Some(Change { relocation: Some(relocation), ..Change::new(range, work, None) })
+    }
+
+    /// Returns why a change that is done could not do what it was begun for: a frame or a table was missing
     /// half way. Every other change says what it needs when it begins.
     #[must_use]
     pub fn failure(&self) -> Option<VmError> {
@@ -117,21 +145,22 @@ impl<M: Machine> Change<M> {
 
     /// Does a bounded piece: at most the leaves of one table. Returns whether the change is done.
     pub fn step(&mut self, space: &AddressSpace<M>) -> bool {
-        if matches!(self.work, Work::Move) {
-            return self.step_move(space);
-        }
-        if let Work::Populate(touch) = self.work {
-            self.touch(space, touch);
+        match self.work {
+            Work::Move => return self.step_move(space),
+            Work::Populate(touch) => self.touch(space, touch),
+            Work::Reserve => {
+                if let Err(error) = self.reserve(space) {
+                    self.fail(space, error);
+                    return true;
+                }
+            }
+            _ => {}
         }
         // A removed mapping may be its object's last: it is dropped behind the lock.
         let mut removed = None;
         let done = space.exclusive(|state| {
             self.advance(space, state, &mut removed);
-            let done = self.cursor >= self.range.end();
-            if done {
-                self.finish(space, state);
-            }
-            done
+            self.cursor >= self.range.end() && self.finish(space, state)
         });
         if let Some(node) = removed {
             space.recycle(node);
@@ -144,11 +173,12 @@ impl<M: Machine> Change<M> {
         match touch.some(space, self.cursor, self.range.end()) {
             Ok(next) => self.cursor = next,
             Err(error) => {
-                self.failure = Some(error);
-                match touch.goal {
-                    Goal::Advice => self.cursor = self.range.end(),
-                    Goal::Mapping => (self.work, self.cursor) = (Work::Unmap, self.range.start()),
-                }
+                let (work, cursor, failure) = match touch.goal {
+                    Goal::Advice => (self.work, self.range.end(), Some(error)),
+                    Goal::Mapping => (Work::Unmap, self.range.start(), Some(error)),
+                    Goal::Growth => (self.work, self.range.end(), None),
+                };
+                (self.work, self.cursor, self.failure) = (work, cursor, failure);
             }
         }
     }
@@ -214,16 +244,36 @@ impl<M: Machine> Change<M> {
                 }
             }
             Work::Decommit => self.cursor = leaves::clear_private(space, &part),
-            // Pages are touched without the lock, by `touch`.
-            Work::Populate(_) => {}
+            Work::Loosen => self.cursor = spans::loosen(space, &part),
+            Work::Vacate => {
+                self.cursor = leaves::clear(space, &part);
+                if self.cursor == part.end() {
+                    *removed = state.mappings.remove(part.start());
+                }
+            }
+            Work::Carry => self.carry(space, state, &whole, &part, removed),
+            // Pages are touched and tables taken without the lock.
+            Work::Populate(_) | Work::Reserve => {}
             // Never comes here: copies are made without a lock.
             Work::Move => self.cursor = part.end(),
         }
     }
 
-    /// Takes the mark off and completes what only the whole range allows.
-    fn finish(&mut self, space: &AddressSpace<M>, state: &mut State<M>) {
-        state.changing = None;
+    /// Goes on to the next sweep of a move, or takes the marks off and completes what only the
+    /// whole range allows. Returns whether the change is done.
+    fn finish(&mut self, space: &AddressSpace<M>, state: &mut State<M>) -> bool {
+        if let Some((range, work)) =
+            self.relocation.as_mut().and_then(|relocation| relocation.next(state))
+        {
+            (self.range, self.cursor, self.work) = (range, range.start(), work);
+            return false;
+        }
+        state.rest();
+        if let Some(relocation) = self.relocation.take() {
+            let added = relocation.journey().added();
+            Relocation::complete(relocation, space, state);
+            return !added.is_some_and(|added| self.populate_added(state, added));
+        }
         let emptied = matches!(self.work, Work::Unmap) && self.insert.is_none();
         if let Some(node) = self.insert.take() {
             state.mappings.insert(node);
@@ -233,5 +283,6 @@ impl<M: Machine> Change<M> {
             split::merge_at(space, state, self.range.end());
             split::merge_at(space, state, self.range.start());
         }
+        true
     }
 }

@@ -2,13 +2,13 @@
 
 use super::change::Change;
 use super::policy::suits;
-use super::populate::Touch;
+use super::populate::{Goal, Touch};
 use super::split::{Splits, put};
 use crate::addr::{Page, PageRange};
 use crate::address_space::{AddressSpace, State};
 use crate::error::{Refusal, VmError};
 use crate::machine::Machine;
-use crate::mapping::Mapping;
+use crate::mapping::{Mapping, MappingKind};
 use crate::object::MemoryObject;
 use crate::page_table::Sharing;
 use crate::sequence::Sequence;
@@ -17,7 +17,7 @@ use crate::tag_pages::TagUse;
 use vellum_abi::{MapFlags, MapOptions, PAGE_SIZE, Policy, Protection, Switches};
 
 /// Where mappings go that have no wish: far from where programs are linked.
-const BASE: Page = Page::containing(0x10_0000_0000);
+pub(super) const BASE: Page = Page::containing(0x10_0000_0000);
 
 /// What `map` asks for.
 pub struct MapRequest<M: Machine> {
@@ -67,15 +67,19 @@ impl<M: Machine> MapRequest<M> {
         {
             return Err(VmError::SharedWritable);
         }
-        if !self.maximum.contains(protection) { Err(VmError::MissingRight) } else { Ok(()) }
+        if self.object.is_device()
+            && (self.sharing() == Sharing::Private || protection.contains(Protection::EXECUTE))
+        {
+            return Err(VmError::NotPermitted);
+        }
+        if !self.maximum().contains(protection) { Err(VmError::MissingRight) } else { Ok(()) }
     }
 
     /// Returns whether everything that the options ask for exists.
     fn is_served(&self) -> bool {
-        let MapOptions { flags, switches, .. } = self.options;
+        let MapOptions { switches, .. } = self.options;
         let spans = Switches::SHARED_TABLES | Switches::HUGE | Switches::HUGE_WRITES;
-        (switches.intersection(spans) == Switches::NONE || self.serves_spans())
-            && !flags.contains(MapFlags::GUARD)
+        switches.intersection(spans) == Switches::NONE || self.serves_spans()
     }
 
     /// Returns whether reads may go by spans: of a reference object that is mapped privately.
@@ -106,7 +110,16 @@ impl<M: Machine> MapRequest<M> {
         gap.ok_or(VmError::OutOfAddresses)
     }
 
-    fn mapping(&self, range: PageRange, shown: &Shown<M>) -> Mapping<M> {
+    /// Returns what `protect` may allow later.
+    fn maximum(&self) -> Protection {
+        match (self.options.flags.contains(MapFlags::GUARD), self.object.is_device()) {
+            (true, _) => Protection::NONE,
+            (false, true) => self.maximum.intersection(Protection::READ | Protection::WRITE),
+            (false, false) => self.maximum,
+        }
+    }
+
+    fn mapping(&self, range: PageRange, kind: MappingKind, shown: &Shown<M>) -> Mapping<M> {
         let positional = shown.object.is_positional();
         Mapping {
             range,
@@ -114,9 +127,10 @@ impl<M: Machine> MapRequest<M> {
             hint: shown.hint.clone(),
             offset: if positional { self.offset / PAGE_SIZE } else { 0 },
             protection: self.options.protection,
-            maximum: self.maximum,
+            maximum: self.maximum(),
             sharing: self.sharing(),
             sealed: self.options.flags.contains(MapFlags::SEALED),
+            kind,
             policy: self.options.policy,
             switches: self.options.switches,
             around: self.options.around,
@@ -175,10 +189,30 @@ impl<M: Machine> AddressSpace<M> {
     /// reference page of the tag.
     ///
     /// # Errors
-    /// `WrongPolicy`, `OutOfFrames`, `WriteAndExecute`, `TagsUnsupported`, `Misaligned`, `InvalidSize`, `OutOfRange`,
-    /// `BeyondEnd`, `SharedWritable`, `MissingRight`, `Overlap`, `OutOfAddresses`, `Sealed`,
-    /// `OutOfKernelMemory`, `LimitReached`.
+    /// `WrongPolicy`, `OutOfFrames`, `WriteAndExecute`, `TagsUnsupported`, `Misaligned`,
+    /// `InvalidSize`, `OutOfRange`, `BeyondEnd`, `SharedWritable`, `NotPermitted`, `MissingRight`,
+    /// `Overlap`, `OutOfAddresses`, `Sealed`, `OutOfKernelMemory`, `LimitReached`.
     pub fn map(&self, request: &MapRequest<M>) -> Result<(u64, Option<Change<M>>), Refusal> {
+        let guard = request.options.flags.contains(MapFlags::GUARD);
+        self.map_as(request, if guard { MappingKind::Guard } else { MappingKind::Plain })
+    }
+
+    /// Maps what a program was not asked for: memory of the first one.
+    ///
+    /// # Errors
+    /// As [`Self::map`].
+    pub fn map_for_kernel(
+        &self,
+        request: &MapRequest<M>,
+    ) -> Result<(u64, Option<Change<M>>), Refusal> {
+        self.map_as(request, MappingKind::Kernel)
+    }
+
+    fn map_as(
+        &self,
+        request: &MapRequest<M>,
+        kind: MappingKind,
+    ) -> Result<(u64, Option<Change<M>>), Refusal> {
         request.check(&self.machine)?;
         let shown = Shown::of(self, request)?;
         self.exclusive(|state| {
@@ -186,11 +220,12 @@ impl<M: Machine> AddressSpace<M> {
             let range = request.place(state)?;
             let address = range.start().address();
             if !state.mappings.is_free(&range) {
-                return Ok((address, Some(self.replace(state, request, range, &shown)?)));
+                let mapping = request.mapping(range, kind, &shown);
+                return Ok((address, Some(self.replace(state, mapping)?)));
             }
-            let mapping = request.mapping(range, &shown);
+            let mapping = request.mapping(range, kind, &shown);
             if request.options.policy == Policy::Eager
-                && let Some(touch) = Touch::eager(request.options.protection)
+                && let Some(touch) = Touch::eager(request.options.protection, Goal::Mapping)
             {
                 // Not merged before it is populated: it may have to go again.
                 state.mappings.insert(self.node(mapping)?);
@@ -201,18 +236,13 @@ impl<M: Machine> AddressSpace<M> {
         })
     }
 
-    fn replace(
-        &self,
-        state: &mut State<M>,
-        request: &MapRequest<M>,
-        range: PageRange,
-        shown: &Shown<M>,
-    ) -> Result<Change<M>, VmError> {
+    fn replace(&self, state: &mut State<M>, mapping: Mapping<M>) -> Result<Change<M>, VmError> {
+        let range = mapping.range;
         if state.mappings.facts(&range).any_sealed() {
             return Err(VmError::Sealed);
         }
         let splits = Splits::prepare(self, state, &range)?;
-        match self.node(request.mapping(range, shown)) {
+        match self.node(mapping) {
             Ok(node) => {
                 splits.apply(state);
                 Ok(Change::unmap(state, range, Some(node)))

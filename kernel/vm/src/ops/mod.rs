@@ -1,12 +1,15 @@
 //! Operations on an address space, one a file.
 //!
 //! Each has two parts. *Begin* checks everything and takes all memory that it will need; it may
-//! refuse, and then nothing has changed. From there on it cannot fail. What may take long is a
+//! refuse, and then nothing has changed. From there on it cannot fail, but for `remap`, whose memory
+//! is taken in steps too: a change that fails there has changed nothing. What may take long is a
 //! [`Change`]: it marks its range *changing* and goes on in bounded steps, between which the lock
 //! is free and interrupts may be taken. Faults and operations that meet the mark come again later.
 
 mod access;
 mod advise;
+mod at_once;
+mod carry;
 mod change;
 mod clone;
 mod leaves;
@@ -17,8 +20,13 @@ mod populate;
 mod promote;
 mod protect;
 mod query;
+mod relocation;
+mod remap;
+mod reserve;
+mod route;
 mod spans;
 mod split;
+mod sweeps;
 mod unmap;
 
 pub use access::AccessRefusal;
@@ -26,3 +34,4 @@ pub use change::{Change, Progress};
 pub use clone::Cloning;
 pub use map::MapRequest;
 pub use promote::Promotion;
+pub use remap::RemapRequest;

@@ -14,7 +14,7 @@ use crate::hint::NoScene;
 use crate::machine::Machine;
 use crate::mapping::Mapping;
 use crate::task::{Attempt, Effort, Manner, Origin};
-use vellum_abi::{ExitKind, FaultAccess, Protection};
+use vellum_abi::{ExitKind, FaultAccess, Policy, Protection};
 
 /// Pages of one step: each may be a copy of a page with its tags.
 const STEP: usize = 8;
@@ -33,16 +33,25 @@ pub(super) enum Goal {
     Advice,
     /// `map` under the eager policy: when frames run out the mapping goes again.
     Mapping,
+    /// `remap` of an eager mapping that grew: when frames run out the rest comes when it is touched,
+    /// as the pages that were there have moved by then.
+    Growth,
 }
 
 impl Touch {
     /// Returns how an eager mapping of this protection is populated; `None` if nothing may ever be
     /// accessed in it.
-    pub(super) fn eager(protection: Protection) -> Option<Touch> {
+    pub(super) fn eager(protection: Protection, goal: Goal) -> Option<Touch> {
         [FaultAccess::Read, FaultAccess::Execute]
             .into_iter()
             .find(|access| allows(protection, *access))
-            .map(|access| Touch { access, goal: Goal::Mapping })
+            .map(|access| Touch { access, goal })
+    }
+
+    /// Returns how pages that are added to a mapping are populated, if its policy is eager.
+    pub(super) fn growth<M: Machine>(mapping: &Mapping<M>) -> Option<Touch> {
+        let eager = mapping.policy == Policy::Eager;
+        if eager { Touch::eager(mapping.protection, Goal::Growth) } else { None }
     }
 
     /// Touches some pages from `page` on. Returns the first that was not.

@@ -5,6 +5,7 @@ use crate::address_space::AddressSpace;
 use crate::decide::Leaf;
 use crate::error::VmError;
 use crate::machine::Machine;
+use crate::mapping::MappingKind;
 use crate::page_table::{self, Ownership, Sharing};
 use vellum_abi::{MapFlags, MappingInfo, PAGE_SIZE, PageState, Protection};
 
@@ -16,8 +17,10 @@ impl<M: Machine> AddressSpace<M> {
         let mapping = state.mappings.at_or_above(page)?;
         let (kind, detail) = mapping.object.kind();
         let shared = mapping.sharing == Sharing::Shared;
+        let guard = mapping.kind == MappingKind::Guard;
         let flags = if shared { MapFlags::SHARED } else { MapFlags::NONE }
-            | if mapping.sealed { MapFlags::SEALED } else { MapFlags::NONE };
+            | if mapping.sealed { MapFlags::SEALED } else { MapFlags::NONE }
+            | if guard { MapFlags::GUARD } else { MapFlags::NONE };
         let writes = mapping.protection.contains(Protection::WRITE);
         let implied = if writes { Protection::READ } else { Protection::NONE };
         Some(MappingInfo {

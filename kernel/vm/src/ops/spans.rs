@@ -53,6 +53,15 @@ pub(super) fn protect<M: Machine>(space: &AddressSpace<M>, part: &PageRange) -> 
     }
 }
 
+/// Makes pages ready to move: what spans more than a page goes and comes back by faults, and private
+/// blocks are split.
+pub(super) fn loosen<M: Machine>(space: &AddressSpace<M>, part: &PageRange) -> Page {
+    match page_table::find(&space.machine, space.root, part.start()) {
+        Walk::Leaf(_) => behind(part, LEAF_LEVEL),
+        _ => protect(space, part),
+    }
+}
+
 /// Passes what a clone gets by its own faults, as its object shows it. Private blocks are split, and
 /// their pages shared one by one.
 pub(super) fn pass_for_clone<M: Machine>(space: &AddressSpace<M>, part: &PageRange) -> Page {

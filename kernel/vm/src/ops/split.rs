@@ -10,7 +10,7 @@ use crate::mappings::{Node, OwnedNode};
 use core::mem::size_of;
 
 /// The most mappings of an address space: it bounds the checks over all of a range's mappings, and
-/// what one process can take of the pools. An operation that splits may go two beyond.
+/// what one process can take of the pools. An operation that splits may go a few beyond.
 const MAX_MAPPINGS: u64 = 1 << 16;
 
 /// Nodes for the splits at both edges of a range, taken before anything is changed.
@@ -57,6 +57,18 @@ impl<M: Machine> Splits<M> {
                 Err(error)
             }
         }
+    }
+
+    /// Takes what a split at one page needs.
+    ///
+    /// # Errors
+    /// `OutOfKernelMemory`, `LimitReached`.
+    pub(super) fn prepare_at(
+        space: &AddressSpace<M>,
+        state: &State<M>,
+        page: Page,
+    ) -> Result<Splits<M>, VmError> {
+        Ok(Splits([tail_node(space, state, page)?, None]))
     }
 
     /// Gives the nodes back unused.

@@ -27,6 +27,8 @@
 //! access: hardware sets that one's, so a live leaf is changed by compare-and-exchange alone, or
 //! broken first.
 
+mod device;
+
 use crate::addr::{FrameAddress, Page};
 use crate::block::{BLOCK_PAGES, OwnedBlock};
 use crate::frame::{ObjectFrame, OwnedFrame, SharedFrame};
@@ -244,12 +246,16 @@ impl Descriptor {
         }
     }
 
-    /// Returns a valid leaf with another protection; a read-shared frame stays read-only.
+    /// Returns a valid leaf with another protection; a read-shared frame stays read-only, a device
+    /// a device.
     #[must_use]
     pub const fn with_protection(self, protection: Protection) -> Descriptor {
         let mut bits = access_bits(protection);
         if matches!(self.ownership(), Ownership::ReadShared) {
             bits |= AP_READ_ONLY;
+        }
+        if self.is_device() {
+            bits = bits & !MemoryKind::MASK | MemoryKind::Device.bits();
         }
         Descriptor(self.0 & !PROTECTION | bits)
     }
@@ -282,11 +288,13 @@ impl Descriptor {
     pub const fn is_sound(self) -> bool {
         let writable = self.protection().contains(Protection::WRITE);
         let executable = self.protection().contains(Protection::EXECUTE);
+        let device = self.is_device();
         let ahead = matches!(self.ownership(), Ownership::Private);
         let needed = if ahead { USER_LEAF & !ACCESS_FLAG } else { USER_LEAF };
         self.0 & needed == needed
             && self.0 & DIRTY_BIT_MODIFIER == 0
             && !(writable && executable)
+            && !(device && (executable || !matches!(self.ownership(), Ownership::Object)))
             && !(writable && matches!(self.ownership(), Ownership::ReadShared))
     }
 }
@@ -351,6 +359,17 @@ mod tests {
                 assert_eq!(leaf.protection().contains(Protection::WRITE), wanted);
             }
         }
+    }
+
+    #[test]
+    fn a_device_stays_a_device_whatever_the_protection() {
+        let registers = ObjectFrame::of_object(FrameAddress::containing(0x0901_0000));
+        let read = Descriptor::device(registers, Protection::READ);
+        assert!(read.is_device() && read.is_sound() && !leaves(Protection::READ)[2].0.is_device());
+        let both = Protection::READ | Protection::WRITE;
+        assert_eq!(read.with_protection(both), Descriptor::device(registers, both));
+        assert!(read.may_become(read.with_protection(both)));
+        assert!(!Descriptor::device(registers, Protection::EXECUTE).is_sound());
     }
 
     #[test]

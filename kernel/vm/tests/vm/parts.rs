@@ -7,7 +7,7 @@ use vellum_abi::{MapFlags, PAGE_SIZE, Policy, Protection, Switches};
 use vellum_model::{Model, Single};
 use vellum_vm::error::{Refusal, VmError};
 use vellum_vm::machine::Machine;
-use vellum_vm::mapping::Mapping;
+use vellum_vm::mapping::{Mapping, MappingKind};
 use vellum_vm::ops::MapRequest;
 use vellum_vm::page_table::Sharing;
 
@@ -93,6 +93,7 @@ fn row_55_a_clone_of_a_mapping_has_a_page_of_its_own() {
         maximum: Protection::ALL,
         sharing: Sharing::Private,
         sealed: false,
+        kind: MappingKind::Plain,
         policy: Policy::InMapping,
         switches: Switches::NONE,
         around: 0,

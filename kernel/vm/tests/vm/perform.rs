@@ -10,7 +10,7 @@ use vellum_script::word::{Address, Content, Count, Space, Span};
 use vellum_vm::addr::{Page, PageRange, UserPointer};
 use vellum_vm::error::{Refusal, VmError};
 use vellum_vm::fault::Outcome;
-use vellum_vm::ops::{AccessRefusal, Change, MapRequest};
+use vellum_vm::ops::{AccessRefusal, Change, MapRequest, RemapRequest};
 use vellum_vm::refpage;
 
 pub(crate) fn page_range(span: Span) -> PageRange {
@@ -46,6 +46,16 @@ impl Harness {
             (Op::Decommit { space, span }, Expected::Call(wanted)) => {
                 let begun = self.space(space.0).decommit(page_range(*span));
                 self.drive(*space, *span, begun, wanted);
+            }
+            (Op::Remap { space, old, new, moving }, Expected::Call(wanted)) => {
+                let request = RemapRequest {
+                    old: old.address(),
+                    old_length: old.length(),
+                    new_length: new.length(),
+                    flags: moving.0,
+                    new: new.address(),
+                };
+                self.remap(*space, &request, wanted);
             }
             (Op::KernelRead { space, address, count }, Expected::Bytes(wanted)) => {
                 assert_eq!(self.kernel_read(*space, *address, *count), wanted, "kernel read");
@@ -106,6 +116,28 @@ impl Harness {
                 assert_eq!(fault, Outcome::Changing);
             }
         }
+    }
+
+    /// Moves step by step; what is moved waits meanwhile.
+    fn remap(&self, space: Space, request: &RemapRequest, wanted: Result<u64, Error>) {
+        note("remap", wanted.map(|_| request.flags));
+        let target = self.space(space.0);
+        let (address, change) = match target.remap(request) {
+            Ok(begun) => begun,
+            Err(refusal) => return assert_eq!(Err(refused(refusal)), wanted),
+        };
+        assert_eq!(Ok(address), wanted, "where the pages went");
+        let Some(mut change) = change else { return };
+        while !change.step(target) {
+            note("remap", "step");
+            assert_eq!(target.remap(request).map(|_| ()), Err(Refusal::Changing));
+            if address != request.old {
+                for page in [request.old, address].map(Page::containing) {
+                    assert_eq!(target.handle_fault(page, FaultAccess::Write), Outcome::Changing);
+                }
+            }
+        }
+        assert_eq!(change.failure(), None);
     }
 
     /// Runs a change step by step, with faults on both sides of its edge between the steps.

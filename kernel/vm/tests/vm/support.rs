@@ -10,7 +10,7 @@ use vellum_vm::error::Refusal;
 use vellum_vm::fault::Outcome;
 use vellum_vm::machine::Pools;
 use vellum_vm::object::MemoryObject;
-use vellum_vm::ops::{Change, MapRequest};
+use vellum_vm::ops::{Change, MapRequest, RemapRequest};
 use vellum_vm::refpage;
 use vellum_vm::tag::Tag;
 
@@ -90,6 +90,14 @@ impl<F: Family> Rig<F> {
     pub(crate) fn memory(&self, pages: u64) -> Object<F> {
         let (model, account) = (self.model.clone(), self.account.clone());
         self.share(MemoryObject::memory(model, account, pages * PAGE_SIZE).expect("a frame"))
+    }
+
+    /// Remaps pages and completes what that takes.
+    pub(crate) fn remap(&self, request: &RemapRequest) -> Result<u64, Refusal> {
+        let (address, change) = self.space.remap(request)?;
+        let Some(mut change) = change else { return Ok(address) };
+        while !change.step(&self.space) {}
+        change.failure().map_or(Ok(address), |error| Err(error.into()))
     }
 
     /// Maps two pages side by side, the second by what `second_fn` makes of the request for it.

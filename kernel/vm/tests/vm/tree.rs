@@ -10,7 +10,7 @@ use vellum_vm::addr::{Page, PageRange};
 use vellum_vm::counters::Counters;
 use vellum_vm::facts::Facts;
 use vellum_vm::machine::Pools;
-use vellum_vm::mapping::Mapping;
+use vellum_vm::mapping::{Mapping, MappingKind};
 use vellum_vm::mappings::{Mappings, Node};
 use vellum_vm::object::MemoryObject;
 use vellum_vm::page_table::Sharing;
@@ -58,6 +58,7 @@ impl Tree {
             maximum: allowed,
             sharing: if flavour & 2 == 0 { Sharing::Private } else { Sharing::Shared },
             sealed: flavour & 1 != 0,
+            kind: MappingKind::Plain,
             policy: Policy::ReferencePage,
             switches: Switches::NONE,
             around: 0,
@@ -153,6 +154,8 @@ enum Op {
     /// Takes pages off the start or the end of the mapping that covers a page.
     Shrink(u64, bool),
     Remove(u64),
+    /// Gives the mapping of a page a new place, if that is between its neighbours.
+    Shift(u64, u64, u64),
     Ask(u64, u64),
 }
 
@@ -164,8 +167,22 @@ fn op() -> impl Strategy<Value = Op> {
         }),
         1 => (page(), proptest::bool::ANY).prop_map(|(page, start)| Op::Shrink(page, start)),
         2 => page().prop_map(Op::Remove),
+        3 => (page(), -12..12i64, 1..9u64)
+            .prop_map(|(page, by, pages)| Op::Shift(page, page.saturating_add_signed(by), pages)),
         2 => (page(), 1..20u64).prop_map(|(page, pages)| Op::Ask(page, pages)),
     ]
+}
+
+fn shift(tree: &mut Tree, flat: &mut BTreeMap<u64, u64>, page: u64, to: PageRange) {
+    let here = Page::from_number(page);
+    let Some((start, end)) = bounds(tree.mappings.find(here)) else { return };
+    let low = flat.range(..start).next_back().map_or(0, |(_, end)| *end);
+    let high = flat.range(end..).next().map_or(u64::MAX, |(start, _)| *start);
+    if low <= to.start().number() && to.end().number() <= high {
+        tree.mappings.alter(here, |mapping| mapping.go_to(to));
+        flat.remove(&start);
+        flat.insert(to.start().number(), to.end().number());
+    }
 }
 
 #[test]
@@ -204,6 +221,10 @@ fn the_tree_answers_as_an_ordered_map_does() {
                     );
                     covering.map(|(start, _)| flat.remove(&start));
                     compare(&tree, &flat, page, 3);
+                }
+                Op::Shift(page, start, pages) => {
+                    shift(&mut tree, &mut flat, page, range(start, start + pages));
+                    compare(&tree, &flat, start, pages);
                 }
                 Op::Ask(page, pages) => compare(&tree, &flat, page, pages),
             }

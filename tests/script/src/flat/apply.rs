@@ -72,6 +72,10 @@ impl Flat {
                 call(self.protect(space, span, protection.0))
             }
             Op::Decommit { space, span } => call(self.spaces[space.0].decommit(span.range())),
+            Op::Remap { space, old, new, moving } => {
+                let first = self.remap(space.0, old, new, moving.0);
+                Expected::Call(first.map(|first| first * PAGE_SIZE))
+            }
             Op::Load { .. }
             | Op::Store { .. }
             | Op::Execute { .. }

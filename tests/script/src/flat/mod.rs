@@ -9,6 +9,7 @@ mod contents;
 mod leaf;
 mod memory;
 mod object;
+mod remap;
 mod space;
 
 pub use apply::{End, Expected};

@@ -49,7 +49,7 @@ pub struct FlatMap {
 /// Where mappings without a wish begin.
 const BASE: u64 = 0x10_0000_0000 / PAGE_SIZE;
 
-fn span(page: u64, level: u32) -> u64 {
+pub(super) fn span(page: u64, level: u32) -> u64 {
     page >> (9 * (4 - level))
 }
 
@@ -99,6 +99,10 @@ impl FlatSpace {
         }
     }
 
+    pub(super) fn has_table(&self, level: u32, span: u64) -> bool {
+        self.tables.contains(&(level, span)) || self.resident.contains(&(level, span))
+    }
+
     /// Returns the counters, complete.
     pub fn counters(&self, flat: &Flat) -> Stat {
         let mut stat = self.stat;
@@ -111,11 +115,11 @@ impl FlatSpace {
         self.pages.range(range).next().is_none()
     }
 
-    fn covers(&self, range: Range<u64>) -> bool {
+    pub(super) fn covers(&self, range: Range<u64>) -> bool {
         self.pages.range(range.clone()).count() as u64 == range.end - range.start
     }
 
-    fn is_sealed(&self, range: Range<u64>) -> bool {
+    pub(super) fn is_sealed(&self, range: Range<u64>) -> bool {
         self.pages.range(range).any(|(_, page)| page.sealed)
     }
 
@@ -128,7 +132,7 @@ impl FlatSpace {
         self.lowest_gap(pages + 511).next_multiple_of(512)
     }
 
-    fn lowest_gap(&self, pages: u64) -> u64 {
+    pub(super) fn lowest_gap(&self, pages: u64) -> u64 {
         let mut start = BASE;
         for number in self.pages.range(BASE..).map(|(number, _)| *number) {
             if number - start >= pages {
@@ -215,7 +219,7 @@ impl FlatSpace {
         Ok(())
     }
 
-    fn clear(&mut self, range: Range<u64>) {
+    pub(super) fn clear(&mut self, range: Range<u64>) {
         for number in range {
             if let Some(page) = self.pages.remove(&number) {
                 self.stat.tlbi_count += u64::from(!matches!(page.state, State::Clean));
@@ -321,6 +325,11 @@ impl FlatSpace {
         if self.is_sealed(range.clone()) {
             return Err(Error::Sealed);
         }
+        self.give_back(range);
+        Ok(())
+    }
+
+    pub(super) fn give_back(&mut self, range: Range<u64>) {
         for (_, page) in self.pages.range_mut(range) {
             if matches!(page.state, State::Private(_)) {
                 page.state = State::Clean;
@@ -328,7 +337,6 @@ impl FlatSpace {
                 self.stat.tlbi_count += 1;
             }
         }
-        Ok(())
     }
 
     /// Tells what is mapped at or above a page.

@@ -5,7 +5,7 @@ use crate::random::Rng;
 use alloc::vec::Vec;
 use core::fmt::{self, Formatter};
 use core::str::SplitWhitespace;
-use vellum_abi::{MapFlags, Protection};
+use vellum_abi::{MapFlags, Protection, RemapFlags};
 
 const R: Protection = Protection::READ;
 const W: Protection = Protection::WRITE;
@@ -146,5 +146,44 @@ impl Word for Placing {
             .filter_map(|flag| MapFlags::from_bits(self.flags.bits() & !flag.bits()))
             .map(|flags| Placing { flags, ..*self })
             .collect()
+    }
+}
+
+/// Whether and how pages move: names joined by `+`, or `-`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moving(pub RemapFlags);
+
+const WAYS: [(&str, RemapFlags); 3] =
+    [("move", RemapFlags::MAYMOVE), ("fixed", RemapFlags::FIXED), ("retain", RemapFlags::RETAIN)];
+
+impl Word for Moving {
+    fn read(words: &mut SplitWhitespace<'_>) -> Option<Moving> {
+        let word = words.next()?;
+        if word == "-" {
+            return Some(Moving(RemapFlags::NONE));
+        }
+        let add =
+            |all, name| WAYS.iter().find(|(known, _)| *known == name).map(|(_, flag)| all | *flag);
+        word.split('+').try_fold(RemapFlags::NONE, add).map(Moving)
+    }
+
+    fn write(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        let mut names = WAYS.iter().filter(|(_, flag)| self.0.contains(*flag));
+        formatter.write_str(names.next().map_or("-", |(name, _)| name))?;
+        names.try_for_each(|(name, _)| write!(formatter, "+{name}"))
+    }
+
+    fn random(rng: &mut Rng) -> Moving {
+        let (moves, fixed) = (RemapFlags::MAYMOVE, RemapFlags::MAYMOVE | RemapFlags::FIXED);
+        let any = RemapFlags::from_bits(rng.below(8)).unwrap_or(moves);
+        let way = [(4, fixed), (4, fixed | RemapFlags::RETAIN), (2, RemapFlags::NONE), (2, moves)];
+        let way = rng.weighted(&way);
+        Moving(if rng.below(12) == 0 { any } else { way })
+    }
+
+    fn simpler(&self) -> Vec<Moving> {
+        let fewer = |flag: RemapFlags| RemapFlags::from_bits(self.0.bits() & !flag.bits());
+        let flags = WAYS.into_iter().rev().map(|(_, flag)| flag);
+        flags.filter(|flag| self.0.contains(*flag)).filter_map(fewer).map(Moving).collect()
     }
 }

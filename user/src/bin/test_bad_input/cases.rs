@@ -17,7 +17,7 @@ use Value::{
     Number, Own, Pattern, Stack, TaggedPointer, Text, Thread,
 };
 use vellum_user::abi::{
-    Call, Error, MapFlags, PAGE_SIZE, Policy, Protection, Rights, USER_END, USER_START,
+    Call, Error, MapFlags, PAGE_SIZE, Policy, Protection, RemapFlags, Rights, USER_END, USER_START,
 };
 use vellum_user::loader::layout::{GUARD_BYTES, STACK_BYTES, START_BLOCK};
 
@@ -77,6 +77,8 @@ const READ: u64 = Protection::READ.bits();
 const IN_MAPPING: u64 = (Policy::InMapping as u64) << 32;
 const SHARED: u64 = MapFlags::SHARED.bits();
 const REPLACE: Value = Number(FIXED | MapFlags::REPLACE.bits());
+const MAYMOVE: Value = Number(RemapFlags::MAYMOVE.bits());
+const MOVE_TO: Value = Number(RemapFlags::MAYMOVE.bits() | RemapFlags::FIXED.bits());
 const READ_WRITE: u64 = READ | Protection::WRITE.bits();
 const EXECUTE: u64 = READ | Protection::EXECUTE.bits();
 const TAGGED: u64 = READ | Protection::TAGGED.bits();
@@ -188,6 +190,31 @@ pub(crate) const CASES: &[Case] = cases! {
     Protect "a reference object to be executed"
         [Own, Number(REFERENCE), PAGE, Number(EXECUTE)] => Refused(MissingRight);
     Protect "as it is" [Own, Number(READ_ONLY), PAGE, Number(READ)] => Allowed(Nothing);
+    // remap.
+    Remap "to where it is" [Own, BUFFER, PAGE, PAGE, MOVE_TO, BUFFER] => Refused(Overlap);
+    Remap "to half of where it is"
+        [Own, BUFFER, PAGE, Number(2 * PAGE_SIZE), MOVE_TO, Number(WRITABLE - PAGE_SIZE)]
+        => Refused(Overlap);
+    Remap "half mapped" [Own, Number(EDGE), Number(2 * PAGE_SIZE), PAGE, NONE, NONE]
+        => Refused(NotMapped);
+    Remap "onto text" [Own, BUFFER, PAGE, PAGE, MOVE_TO, Text] => Refused(Sealed);
+    Remap "onto the guard" [Own, BUFFER, PAGE, PAGE, MOVE_TO, Guard] => Refused(Sealed);
+    Remap "onto a tagged address" [Own, BUFFER, PAGE, PAGE, MOVE_TO, TaggedPointer]
+        => Refused(OutOfRange);
+    Remap "onto the kernel" [Own, BUFFER, PAGE, PAGE, MOVE_TO, Number(LAST_PAGE)]
+        => Refused(OutOfRange);
+    Remap "onto nothing" [Own, BUFFER, PAGE, PAGE, MOVE_TO, NONE] => Refused(OutOfRange);
+    Remap "onto an unaligned address" [Own, BUFFER, PAGE, PAGE, MOVE_TO, Number(HOLE + 1)]
+        => Refused(Misaligned);
+    Remap "past the end of the object"
+        [Own, Number(SHARED_MEMORY), PAGE, Number(OBJECT_BYTES + PAGE_SIZE), NONE, NONE]
+        => Refused(BeyondEnd);
+    Remap "larger than any gap" [Own, BUFFER, PAGE, EVERYTHING, MAYMOVE, NONE]
+        => Refused(OutOfAddresses);
+    Remap "into what is mapped behind" [Own, BUFFER, PAGE, Number(2 * PAGE_SIZE), NONE, NONE]
+        => Refused(OutOfAddresses);
+    Remap "of a dead process" [Dead, BUFFER, PAGE, PAGE, NONE, NONE] => Refused(InvalidState);
+    Remap "as it is" [Own, BUFFER, PAGE, PAGE, NONE, FREE] => Allowed(Undo::Value(WRITABLE));
     // advise.
     Advise "half mapped" [Own, Number(EDGE), Number(2 * PAGE_SIZE), NONE] => Refused(NotMapped);
     Advise "guard and stack" [Own, Guard, GUARD_AND_STACK, NONE] => Refused(Sealed);

@@ -8,7 +8,9 @@ use Value::{
     MemoryNotRead, MemoryNotTransferred, Mismatched, Number, Own, Stack, Stale, TaggedPointer,
     Text, Thread, ThreadNotInspected, ThreadNotManaged, Wide,
 };
-use vellum_user::abi::{Error, MapFlags, PAGE_SIZE, Policy, Protection, USER_END, USER_START};
+use vellum_user::abi::{
+    Error, MapFlags, PAGE_SIZE, Policy, Protection, RemapFlags, USER_END, USER_START,
+};
 
 /// A bad value.
 pub(crate) struct Bad {
@@ -164,6 +166,21 @@ const fn under(policy: Policy, flags: MapFlags) -> Value {
     Number(Protection::READ.bits() | flags.bits() | (policy as u64) << 32)
 }
 
+const NEW_RANGE_LENGTHS: &[Bad] = &[
+    bad("zero", Number(0), Error::InvalidSize),
+    bad("unaligned", Number(PAGE_SIZE + 1), Error::Misaligned),
+    bad("less than a page", Number(1), Error::Misaligned),
+    bad("past the user half", Number(USER_END), Error::OutOfRange),
+    bad("half of everything", Number(1 << 63), Error::OutOfRange),
+    bad("past 2^64", Number(LAST_PAGE), Error::OutOfRange),
+];
+const REMAP_FLAGS: &[Bad] = &[
+    bad("an unknown flag", Number(1 << 3), Error::InvalidFlags),
+    bad("the highest bit", Number(1 << 63), Error::InvalidFlags),
+    bad("all bits", Number(u64::MAX), Error::InvalidFlags),
+    bad("fixed without maymove", Number(RemapFlags::FIXED.bits()), Error::InvalidFlags),
+    bad("retain without maymove", Number(RemapFlags::RETAIN.bits()), Error::InvalidFlags),
+];
 const OPTIONS: &[Bad] = &[
     bad("unknown protection", Number(MapFlags::FIXED.bits() | 1 << 4), Error::InvalidProtection),
     bad("every protection bit", Number(0xffff), Error::InvalidProtection),
@@ -308,6 +325,8 @@ pub(crate) const fn tables(kind: Kind) -> &'static [&'static [Bad]] {
         Kind::NewRange => &[RANGES, TAKEN],
         Kind::AdvisedRange => &[RANGES, NOT_OPEN],
         Kind::RangeLength => &[RANGE_LENGTHS],
+        Kind::NewRangeLength => &[NEW_RANGE_LENGTHS],
+        Kind::RemapFlags => &[REMAP_FLAGS],
         Kind::MapOptions => &[OPTIONS],
         Kind::ObjectOffset => &[OFFSETS],
         Kind::Protection => &[PROTECTIONS],

@@ -5,9 +5,10 @@ use Kind::{
     Advice, AdvisedRange, AnyByte, AnyWord, BytesIn, BytesOut, ClonedProcess, Content, CopyRights,
     Flags, InspectedAccount, InspectedMemory, InspectedProcess, InspectedThread,
     InspectedThreadOrOwn, Length, ManagedAccount, ManagedProcess, ManagedThread,
-    ManagedThreadOrOwn, MapOptions, MappedObject, MemoryFlags, NewLength, NewRange, ObjectOffset,
-    OpenHandle, Place, Protection, QueriedRange, RangeLength, RecordIn, RecordOut, Size, Tag,
-    TagMode, TagSet, TheirBytesIn, TheirBytesOut, TheirTags, TransferredHandle,
+    ManagedThreadOrOwn, MapOptions, MappedObject, MemoryFlags, NewLength, NewRange, NewRangeLength,
+    ObjectOffset, OpenHandle, Place, Protection, QueriedRange, RangeLength, RecordIn, RecordOut,
+    RemapFlags, Size, Tag, TagMode, TagSet, TheirBytesIn, TheirBytesOut, TheirTags,
+    TransferredHandle,
 };
 use Value::{Anonymous, Child, Dead, Memory, Number, Own, Thread};
 use vellum_user::abi::{Call, MapFlags, PAGE_SIZE, Protection as Bits, Rights};
@@ -73,6 +74,10 @@ pub(crate) enum Kind {
     QueriedRange,
     /// The length of a range.
     RangeLength,
+    /// The length that a range is to have.
+    NewRangeLength,
+    /// The flags of `remap`.
+    RemapFlags,
     /// The options word of `map`.
     MapOptions,
     /// An offset in an object.
@@ -215,6 +220,18 @@ pub(crate) const fn parameters(call: Call) -> &'static [Parameter] {
         }
         Call::ThreadStart => const { &[of(ManagedThread, Thread)] },
         Call::ProcessClone => const { &[of(ClonedProcess, Own)] },
+        Call::Remap => {
+            const {
+                &[
+                    of(ManagedProcess, Own),
+                    of(AdvisedRange, BUFFER),
+                    of(RangeLength, PAGE),
+                    of(NewRangeLength, PAGE),
+                    of(RemapFlags, NONE),
+                    of(AnyWord, NONE),
+                ]
+            }
+        }
         Call::Test => const { &[of(AnyWord, Number(u64::MAX)), of(AnyWord, NONE)] },
         Call::SystemQuery => const { &[of(RecordOut, BUFFER)] },
         Call::ThreadSetTagMode => {

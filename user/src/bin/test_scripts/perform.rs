@@ -115,6 +115,12 @@ impl Both {
                 let done = self.agent(space.0).process.decommit(span.address(), span.length());
                 same("decommit", done.map(|()| 0), wanted)
             }
+            (Op::Remap { space, old, new, moving }, Expected::Call(wanted)) => {
+                let process = &self.agent(space.0).process;
+                let range = (old.address(), old.length());
+                let done = process.remap(range, new.length(), moving.0, new.address());
+                same("remap", done, wanted)
+            }
             (Op::KernelRead { space, address, count }, Expected::Bytes(wanted)) => {
                 let mut bytes = vec![0; part(*address, *count)];
                 let (length, done) = self.agent(space.0).process.read(address.0, &mut bytes);
@@ -285,7 +291,7 @@ fn part(address: Address, count: Count) -> usize {
 }
 
 /// Returns the counters that scripts determine.
-fn counts(stat: &Stat) -> [(&'static str, u64); 16] {
+fn counts(stat: &Stat) -> [(&'static str, u64); 17] {
     [
         ("private frames", stat.private_frames),
         ("table frames", stat.pt_frames),
@@ -303,5 +309,6 @@ fn counts(stat: &Stat) -> [(&'static str, u64); 16] {
         ("TLB maintenance", stat.tlbi_count),
         ("bytes of objects", stat.create_bytes_written),
         ("tag bytes of objects", stat.create_tag_bytes_written),
+        ("leaves moved", stat.leaves_moved),
     ]
 }
