@@ -137,12 +137,12 @@ impl<M: Machine> AddressSpace<M> {
                     && level >= page_table::HIGHEST_SHARED
                     && mapping.covers_span(page, level - 1) =>
             {
-                Some(self.point(mapping, page, slot, level))
+                Some(self.point((state, mapping), page, slot, level))
             }
             (Action::ReadShare, Walk::Leaf(slot))
                 if effort >= Effort::Tables && mapping.shares_tables() =>
             {
-                Some(Step::Now(self.fill_table(mapping, page, slot)))
+                Some(Step::Now(self.fill_table((state, mapping), page, slot)))
             }
             _ => None,
         }
@@ -162,24 +162,35 @@ impl<M: Machine> AddressSpace<M> {
     }
 
     /// Points every empty slot of a table whose span lies in the mapping to the shared table.
-    fn point(&self, mapping: &Mapping<M>, page: Page, slot: Slot, level: u32) -> Step<M> {
+    fn point(
+        &self,
+        (state, mapping): (&State<M>, &Mapping<M>),
+        page: Page,
+        slot: Slot,
+        level: u32,
+    ) -> Step<M> {
         let protection = mapping.protection;
         let Some(table) = mapping.object.shared_table(protection, level) else {
             return Step::Later(Work::Make(mapping.object.clone(), protection, level));
         };
         let pointer = Descriptor::shared_table(table);
-        let pointed = self.fill_slots(slot, page, level - 1, mapping, pointer);
+        let pointed = self.fill_slots(slot, page, level - 1, (state, mapping), pointer);
         self.counters.add(Counter::SharedTable, u64::from(pointed));
         Step::Now(if pointed { Attempt::Done } else { Attempt::Again })
     }
 
     /// Fills every empty slot of a private table of leaves that lies in the mapping.
-    fn fill_table(&self, mapping: &Mapping<M>, page: Page, slot: Slot) -> Attempt {
+    fn fill_table(
+        &self,
+        (state, mapping): (&State<M>, &Mapping<M>),
+        page: Page,
+        slot: Slot,
+    ) -> Attempt {
         let ObjectPage::Reference(frame, _) = mapping.object.page(0) else {
             return Attempt::Less;
         };
         let leaf = Descriptor::read_shared(frame, mapping.protection);
-        if !self.fill_slots(slot, page, LEAF_LEVEL, mapping, leaf) {
+        if !self.fill_slots(slot, page, LEAF_LEVEL, (state, mapping), leaf) {
             return Attempt::Again;
         }
         self.counters.add(Counter::ReadMap, 1);
@@ -187,15 +198,21 @@ impl<M: Machine> AddressSpace<M> {
     }
 
     /// Fills every empty slot, of the table at `level` that holds `slot`, whose span lies in the
-    /// mapping. Returns whether the page's own slot was among them.
+    /// mapping. Returns whether the page's own slot was among them. What a long operation has in
+    /// hand is left to it: a slot that it has emptied for a while is not clean.
     fn fill_slots(
         &self,
         slot: Slot,
         page: Page,
         level: u32,
-        mapping: &Mapping<M>,
+        (state, mapping): (&State<M>, &Mapping<M>),
         descriptor: Descriptor,
     ) -> bool {
+        // A page of the range that is changing is touched by the operation itself.
+        let barred = state.changing.filter(|range| !range.contains(page));
+        let is_barred = |start: Page, end: Page| {
+            barred.is_some_and(|range| start < range.end() && range.start() < end)
+        };
         let table = slot.table();
         let whole = span_start(page, level - 1);
         let end = span_end(page, level - 1).min(mapping.range.end());
@@ -205,11 +222,11 @@ impl<M: Machine> AddressSpace<M> {
         }
         let mut found = false;
         while here < end && span_end(here, level) <= end {
-            let index = here.table_index(level);
-            let filled =
-                self.machine.exchange(table.slot(index), Descriptor::EMPTY, descriptor).is_ok();
+            let (index, next) = (here.table_index(level), span_end(here, level));
+            let filled = !is_barred(here, next)
+                && self.machine.exchange(table.slot(index), Descriptor::EMPTY, descriptor).is_ok();
             found |= filled && index == slot.index();
-            here = span_end(here, level);
+            here = next;
         }
         // Orders the descriptors before the access that is tried again.
         self.machine.dsb_ishst();

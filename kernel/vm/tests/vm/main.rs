@@ -9,6 +9,7 @@ mod around;
 mod asid;
 mod aware;
 mod batch;
+mod between;
 mod blocks;
 mod changes;
 mod cloning;
