@@ -247,11 +247,16 @@ fn grow<M: Machine>(space: &AddressSpace<M>, page: Page) -> Result<Slot, VmError
                     page_table::free_table(&space.machine, &space.account, table);
                 }
             }
-            // The pages that it shows outside this span fault again.
-            Walk::Shared { slot, .. } => space.exclusive(|_| {
-                space.machine.write(slot, Descriptor::EMPTY);
-                flush_space(space);
+            // The pages that it shows outside this span fault again. One of them may have been
+            // written since the walk, and the table be the process's own.
+            Walk::Shared { slot, pointer, .. } => space.exclusive(|_| {
+                if space.machine.read(slot) == pointer {
+                    space.machine.write(slot, Descriptor::EMPTY);
+                    flush_space(space);
+                }
             }),
+            // Another CPU is replacing such a table now.
+            Walk::Busy(_) => {}
             walk => return Ok(walk.slot()),
         }
     }
