@@ -24,6 +24,7 @@ use crate::page_table::{self, Descriptor, Ownership, Slot, Walk};
 use crate::plan::{Plan, plan};
 use crate::sequence::{Claim, MOST_AHEAD};
 use crate::task::Attempt;
+use vellum_abi::Protection;
 
 /// Pages of the largest batch: the one that faulted and those ahead of it.
 const MOST: usize = 1 + MOST_AHEAD as usize;
@@ -136,6 +137,9 @@ impl<M: Machine> AddressSpace<M> {
                 Err(_) => break,
             };
             let (frame, written) = plan.fill(&self.machine, frame);
+            if protection.contains(Protection::EXECUTE) {
+                self.machine.sync_executable(frame.address());
+            }
             *leaf = if marks && number != 0 {
                 Descriptor::private_ahead(frame, protection)
             } else {

@@ -61,6 +61,9 @@ impl<M: Machine> AddressSpace<M> {
         let tagged = old.seen.protection().contains(Protection::TAGGED);
         let fill = if tagged { Fill::Copy(source) } else { Fill::CopyBytes(source) };
         let (frame, written) = fill.apply(&self.machine, frame, old.protection);
+        if old.protection.contains(Protection::EXECUTE) {
+            self.machine.sync_executable(frame.address());
+        }
         let leaf = Descriptor::private(frame, old.protection);
         let state = self.shared();
         let broken = (state.generation == old.generation)

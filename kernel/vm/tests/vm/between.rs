@@ -1,15 +1,20 @@
 //! What one feature does to what another has left.
 
 use crate::explored::{Race, cpu, explore, finish, on_cpus, options as race_options};
+use crate::policies;
 use crate::spans::{SPAN, map};
-use crate::support::{HERE, RW, Rig, range};
+use crate::support::{HERE, Object, RW, Rig, range};
 use std::sync::Arc;
-use vellum_abi::{PAGE_SIZE, Switches};
-use vellum_model::{ModelOptions, Single};
+use vellum_abi::{MapFlags, MapOptions, PAGE_SIZE, Policy, Protection, Switches};
+use vellum_model::{Family, Model, ModelOptions, Single};
 use vellum_vm::addr::UserPointer;
 use vellum_vm::error::VmError;
+use vellum_vm::fault::Outcome;
+use vellum_vm::ops::MapRequest;
 
 type Host = Rig<Single>;
+
+const RX: Protection = Protection::READ.union(Protection::EXECUTE);
 
 fn options() -> ModelOptions {
     ModelOptions { cpus: 3, frames: 6 * 512, ..ModelOptions::default() }
@@ -17,6 +22,25 @@ fn options() -> ModelOptions {
 
 fn page(number: u64) -> u64 {
     HERE + number * PAGE_SIZE
+}
+
+/// Maps an object whole with a policy and a switch.
+fn request(
+    object: &Object<Single>,
+    pages: u64,
+    protection: Protection,
+    (policy, switches): (Policy, Switches),
+) -> MapRequest<Model<Single>> {
+    MapRequest {
+        options: MapOptions {
+            protection,
+            policy,
+            switches,
+            flags: MapFlags::FIXED,
+            ..MapOptions::default()
+        },
+        ..policies::request(object, policy, pages)
+    }
 }
 
 #[test]
@@ -35,6 +59,49 @@ fn faults_beside_a_promotion_do_not_show_the_object_in_its_place() {
     while !promotion.step(&rig.space) {}
     assert_eq!((rig.load(0, page(3)), rig.load(1, page(4))), (Ok(1), Ok(7)));
     drop(object);
+    rig.finish(options());
+}
+
+/// Executes a page and says whether the fetch is sure to see what was written.
+fn fetch<F: Family>(rig: &Rig<F>, cpu: usize, address: u64) -> bool {
+    let pointer = UserPointer::new(address);
+    loop {
+        match rig.model.cpu(cpu).execute(pointer) {
+            Ok((_, is_synced)) => return is_synced,
+            Err(fault) => {
+                let outcome = rig.space.handle_fault_at(pointer, fault.access);
+                assert_eq!(outcome, Outcome::Resume);
+            }
+        }
+    }
+}
+
+#[test]
+fn executable_pages_of_a_batch_are_fit_for_fetch() {
+    let rig = Host::with(options());
+    let object = rig.pattern(7);
+    let whole = request(&object, 40, RX, (Policy::PatternOnAnyFault, Switches::BATCH));
+    policies::map(&rig, &whole).expect("a mapping");
+    for number in 0..40 {
+        assert!(fetch(&rig, 0, page(number)), "page {number}");
+    }
+    assert_ne!(rig.stat().speculative_frames, 0);
+    drop((whole, object));
+    rig.finish(options());
+}
+
+#[test]
+fn a_copy_for_tags_of_its_own_is_fit_for_fetch() {
+    let rig = Host::with(options());
+    let object = rig.pattern(7);
+    rig.map(&object, HERE, 1, RW);
+    rig.store(0, HERE, 1).expect("a frame");
+    let other = rig.beside(&rig.account);
+    let Ok(mut cloning) = rig.space.clone_space() else { panic!("refused") };
+    assert!(cloning.run(&rig.space, &other.space).is_ok());
+    rig.protect(HERE, 1, RX | Protection::TAGGED);
+    assert!(fetch(&rig, 0, HERE));
+    drop((other, object));
     rig.finish(options());
 }
 
