@@ -53,9 +53,7 @@ impl<M: Machine> MapRequest<M> {
         if pages > PageRange::whole().pages() {
             return Err(VmError::OutOfRange);
         }
-        if let Some(size) = self.object.pages()
-            && (self.offset / PAGE_SIZE).checked_add(pages).is_none_or(|end| end > size)
-        {
+        if self.object.is_positional() && !self.ends_in_object() {
             return Err(VmError::BeyondEnd);
         }
         if protection.contains(Protection::TAGGED) && !self.object.has_defined_tags() {
@@ -73,6 +71,13 @@ impl<M: Machine> MapRequest<M> {
             return Err(VmError::NotPermitted);
         }
         if !self.maximum().contains(protection) { Err(VmError::MissingRight) } else { Ok(()) }
+    }
+
+    /// Returns whether every page has an offset in bytes, and an endless object or one that is long
+    /// enough.
+    fn ends_in_object(&self) -> bool {
+        let fits = |end| self.object.pages().is_none_or(|size| end / PAGE_SIZE <= size);
+        self.offset.checked_add(self.length).is_some_and(fits)
     }
 
     /// Returns whether everything that the options ask for exists.

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use vellum_abi::{MapFlags, MapOptions, PAGE_SIZE, Policy, Protection, Switches};
 use vellum_model::{Family, Model, ModelOptions, Single};
 use vellum_vm::addr::UserPointer;
-use vellum_vm::error::VmError;
+use vellum_vm::error::{Refusal, VmError};
 use vellum_vm::fault::Outcome;
+use vellum_vm::object::{Extent, MemoryObject};
 use vellum_vm::ops::MapRequest;
 
 type Host = Rig<Single>;
@@ -102,6 +103,25 @@ fn a_copy_for_tags_of_its_own_is_fit_for_fetch() {
     rig.protect(HERE, 1, RX | Protection::TAGGED);
     assert!(fetch(&rig, 0, HERE));
     drop((other, object));
+    rig.finish(options());
+}
+
+#[test]
+fn a_wrapping_mapping_ends_before_offsets_do() {
+    let rig = Host::with(options());
+    let (model, account) = (rig.model.clone(), rig.account.clone());
+    let made = MemoryObject::memory_of(model, account, 3 * PAGE_SIZE, Extent::Wraps);
+    let object = rig.share(made.expect("a frame"));
+    let mut request = request(&object, 2, RW, (Policy::Wrap, Switches::NONE));
+    request.offset = 0u64.wrapping_sub(PAGE_SIZE);
+    let refused = policies::map(&rig, &request);
+    assert_eq!(refused, Err(Refusal::Error(VmError::BeyondEnd)));
+    request.offset -= 2 * PAGE_SIZE;
+    policies::map(&rig, &request).expect("the last two pages that have an offset");
+    rig.protect(page(1), 1, Protection::READ);
+    let info = rig.space.query(range(page(1), 1).start()).expect("mapped");
+    assert_eq!(info.offset, request.offset + PAGE_SIZE);
+    drop((request, object));
     rig.finish(options());
 }
 
