@@ -87,5 +87,10 @@ fn moved_leaf<M: Machine>(space: &AddressSpace<M>, leaf: Descriptor) -> Descript
     if protection.contains(Protection::EXECUTE) {
         machine.sync_executable(frame.address());
     }
-    Descriptor::private(frame, protection)
+    // A batch must know which of its frames nobody has touched.
+    if leaf.is_accessed() {
+        Descriptor::private(frame, protection)
+    } else {
+        Descriptor::private_ahead(frame, protection)
+    }
 }

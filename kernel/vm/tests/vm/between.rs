@@ -12,6 +12,7 @@ use vellum_vm::error::{Refusal, VmError};
 use vellum_vm::fault::Outcome;
 use vellum_vm::object::{Extent, MemoryObject};
 use vellum_vm::ops::MapRequest;
+use vellum_vm::page_table::Ownership;
 
 type Host = Rig<Single>;
 
@@ -122,6 +123,31 @@ fn a_wrapping_mapping_ends_before_offsets_do() {
     let info = rig.space.query(range(page(1), 1).start()).expect("mapped");
     assert_eq!(info.offset, request.offset + PAGE_SIZE);
     drop((request, object));
+    rig.finish(options());
+}
+
+/// Returns how many private leaves nobody has touched.
+fn untouched(rig: &Host) -> usize {
+    let leaves = rig.model.leaves(rig.space.root());
+    let ahead = leaves.iter().filter(|leaf| {
+        leaf.descriptor.ownership() == Ownership::Private && !leaf.descriptor.is_accessed()
+    });
+    ahead.count()
+}
+
+#[test]
+fn frames_ahead_that_move_stay_untouched() {
+    let rig = Host::with(options());
+    let object = rig.pattern(7);
+    let whole = request(&object, 60, RW, (Policy::ReferencePage, Switches::BATCH));
+    policies::map(&rig, &whole).expect("a mapping");
+    (0..5).for_each(|number| rig.store(0, page(number), 1).expect("a frame"));
+    assert_eq!(untouched(&rig), 15);
+    rig.complete(rig.space.move_frames());
+    assert_eq!(untouched(&rig), 15, "of which a batch must know");
+    rig.store(0, page(20), 1).expect("a frame");
+    assert_eq!(rig.stat().speculative_frames, 15);
+    drop((whole, object));
     rig.finish(options());
 }
 
