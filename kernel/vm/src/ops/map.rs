@@ -11,6 +11,7 @@ use crate::machine::Machine;
 use crate::mapping::{Mapping, MappingKind};
 use crate::object::MemoryObject;
 use crate::page_table::Sharing;
+use crate::refpage;
 use crate::sequence::Sequence;
 use crate::tag::Tag;
 use crate::tag_pages::TagUse;
@@ -154,14 +155,21 @@ struct Shown<M: Machine> {
 impl<M: Machine> Shown<M> {
     /// Finds or makes it, outside every lock.
     fn of(space: &AddressSpace<M>, request: &MapRequest<M>) -> Result<Shown<M>, VmError> {
-        let MapOptions { flags, policy, tag, .. } = request.options;
+        let MapOptions { flags, policy, tag, switches, .. } = request.options;
         let (machine, counters) = (&space.machine, &space.counters);
         let mut shown = Shown { object: request.object.clone(), hint: None };
         // Tag zero on zeros is anonymous memory, which is there already.
         if flags.contains(MapFlags::TAG_HINT) && tag != 0 {
             let tag = Tag::new(u64::from(tag)).ok_or(VmError::TagsUnsupported)?;
-            let (hint, object) = TagUse::new(machine, tag, counters)?;
-            shown = Shown { object, hint: Some(hint) };
+            let spans = Switches::SHARED_TABLES | Switches::HUGE;
+            shown = if switches.intersection(spans) == Switches::NONE {
+                let (hint, object) = TagUse::new(machine, tag, counters)?;
+                Shown { object, hint: Some(hint) }
+            } else {
+                // The tables and the block of the kernel's page would be at everybody's expense.
+                let own = refpage::tagged(machine, &space.account, tag, counters)?;
+                Shown { object: machine.share(own)?, hint: None }
+            };
         }
         if policy == Policy::InMapping {
             let own = shown.object.duplicate(&space.account, counters)?;
@@ -191,7 +199,8 @@ impl<M: Machine> AddressSpace<M> {
     /// away again.
     ///
     /// With `TAG_HINT` the request's object is the zero object, and what is mapped the kernel's
-    /// reference page of the tag.
+    /// reference page of the tag, or one that the process pays for where its tables and blocks may
+    /// come to be.
     ///
     /// # Errors
     /// `WrongPolicy`, `OutOfFrames`, `WriteAndExecute`, `TagsUnsupported`, `Misaligned`,

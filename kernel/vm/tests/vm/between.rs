@@ -3,13 +3,14 @@
 use crate::explored::{Race, cpu, explore, finish, on_cpus, options as race_options};
 use crate::policies;
 use crate::spans::{SPAN, map};
-use crate::support::{HERE, Object, RW, Rig, range};
+use crate::support::{HERE, Object, RW, RWT, Rig, range};
 use std::sync::Arc;
 use vellum_abi::{MapFlags, MapOptions, PAGE_SIZE, Policy, Protection, Switches};
 use vellum_model::{Family, Model, ModelOptions, Single};
 use vellum_vm::addr::UserPointer;
 use vellum_vm::error::{Refusal, VmError};
 use vellum_vm::fault::Outcome;
+use vellum_vm::machine::Machine;
 use vellum_vm::object::{Extent, MemoryObject};
 use vellum_vm::ops::MapRequest;
 use vellum_vm::page_table::Ownership;
@@ -149,6 +150,23 @@ fn frames_ahead_that_move_stay_untouched() {
     assert_eq!(rig.stat().speculative_frames, 15);
     drop((whole, object));
     rig.finish(options());
+}
+
+#[test]
+fn a_tag_hint_makes_nobody_else_pay_for_tables_and_blocks() {
+    for switches in [Switches::SHARED_TABLES, Switches::HUGE] {
+        let rig = Host::with(options());
+        let zero = rig.tagged(0);
+        let mut hinted = request(&zero, 2 * SPAN, RWT, (Policy::ReferencePage, switches));
+        hinted.options.flags = MapFlags::FIXED | MapFlags::TAG_HINT;
+        hinted.options.tag = 5;
+        policies::map(&rig, &hinted).expect("a mapping");
+        assert_eq!(rig.load(0, HERE | 5 << 56), Ok(0));
+        assert_eq!(rig.load_tag(0, page(SPAN)), Ok(5));
+        assert_eq!(rig.model.tag_pages().account().frames(), 0);
+        drop((hinted, zero));
+        rig.finish(options());
+    }
 }
 
 #[test]
