@@ -5,7 +5,6 @@ use crate::addr::PageRange;
 use crate::address_space::AddressSpace;
 use crate::error::{Refusal, VmError};
 use crate::machine::Machine;
-use crate::mapping::Mapping;
 
 impl<M: Machine> AddressSpace<M> {
     /// Begins to give every private frame of a wholly mapped range back: the pages read as their
@@ -22,12 +21,6 @@ impl<M: Machine> AddressSpace<M> {
             if state.mappings.facts(&range).any_sealed() {
                 return Err(VmError::Sealed.into());
             }
-            // Whose frames all go has none ahead any more.
-            let whole = |mapping: &Mapping<M>| {
-                range.start() <= mapping.range.start() && mapping.range.end() <= range.end()
-            };
-            let going = state.mappings.in_range(&range).filter(|mapping| whole(mapping));
-            going.for_each(|mapping| mapping.sequence.reset());
             Ok(Change::decommit(state, range))
         })
     }

@@ -243,7 +243,14 @@ impl<M: Machine> Change<M> {
                     split::merge_at(space, state, whole.start());
                 }
             }
-            Work::Decommit => self.cursor = leaves::clear_private(space, &part),
+            Work::Decommit => {
+                self.cursor = leaves::clear_private(space, &part);
+                if self.cursor == part.end() && whole.is_within(&self.range) {
+                    // Whose frames are all gone has none ahead any more.
+                    let mapping = state.mappings.find(whole.start());
+                    mapping.into_iter().for_each(|mapping| mapping.sequence.reset());
+                }
+            }
             Work::Loosen => self.cursor = spans::loosen(space, &part),
             Work::Vacate => {
                 self.cursor = leaves::clear(space, &part);

@@ -5,7 +5,7 @@ use crate::policies;
 use crate::spans::{SPAN, map};
 use crate::support::{HERE, Object, RW, RWT, Rig, range};
 use std::sync::Arc;
-use vellum_abi::{MapFlags, MapOptions, PAGE_SIZE, Policy, Protection, Switches};
+use vellum_abi::{FaultAccess, MapFlags, MapOptions, PAGE_SIZE, Policy, Protection, Switches};
 use vellum_model::{Family, Model, ModelOptions, Single};
 use vellum_vm::addr::UserPointer;
 use vellum_vm::error::{Refusal, VmError};
@@ -193,4 +193,21 @@ fn a_promotion_beside_a_first_write_below_a_shared_table_loses_no_table() {
         assert_eq!((rig.load(0, page(9 * SPAN)), rig.load(0, HERE)), (Ok(2), Ok(7)));
         finish(rig);
     });
+}
+
+#[test]
+fn pages_decommitted_whole_are_ahead_no_more() {
+    let rig = Host::with(options());
+    let object = rig.pattern(7);
+    let whole = request(&object, 60, RW, (Policy::ReferencePage, Switches::BATCH));
+    policies::map(&rig, &whole).expect("a mapping");
+    (0..5).for_each(|number| rig.store(0, page(number), 1).expect("a frame"));
+    rig.decommit(HERE, 60);
+    (0..5).for_each(|number| rig.store(0, page(number), 1).expect("a frame"));
+    assert_eq!(rig.stat().speculative_frames, 30);
+    let populate = rig.space.populate(range(HERE, 60), FaultAccess::Write);
+    rig.complete(populate);
+    assert_eq!(rig.stat().private_frames, 60);
+    drop((whole, object));
+    rig.finish(options());
 }
