@@ -230,14 +230,23 @@ fn copy_leaf<M: Machine>(
     }
     child.account.charge_frame()?;
     machine.hold_frame(leaf.frame());
-    let shared = leaf.read_only();
-    if shared != leaf {
-        // Permissions alone change: no break-before-make. TLBs are emptied when all is copied.
-        machine.write(slot, shared);
-    }
-    machine.write(to, shared);
+    machine.write(to, make_read_only(machine, slot, leaf));
     child.counters.add(Counter::PrivateFrames, 1);
     Ok(())
+}
+
+/// Takes the permission to store from a live leaf. Returns what it is now. Permissions alone change:
+/// no break-before-make. TLBs are emptied when all is copied.
+fn make_read_only<M: Machine>(machine: &M, slot: Slot, leaf: Descriptor) -> Descriptor {
+    let mut leaf = leaf;
+    // With the lock in hand only hardware changes a leaf, and only once: it sets the access flag.
+    while leaf.read_only() != leaf {
+        match machine.exchange(slot, leaf, leaf.read_only()) {
+            Ok(()) => return leaf.read_only(),
+            Err(other) => leaf = other,
+        }
+    }
+    leaf
 }
 
 /// Returns what a leaf becomes under another protection. A frame that others have too stays

@@ -128,7 +128,7 @@ fn a_wrapping_mapping_ends_before_offsets_do() {
 }
 
 /// Returns how many private leaves nobody has touched.
-fn untouched(rig: &Host) -> usize {
+fn untouched<F: Family>(rig: &Rig<F>) -> usize {
     let leaves = rig.model.leaves(rig.space.root());
     let ahead = leaves.iter().filter(|leaf| {
         leaf.descriptor.ownership() == Ownership::Private && !leaf.descriptor.is_accessed()
@@ -210,4 +210,37 @@ fn pages_decommitted_whole_are_ahead_no_more() {
     assert_eq!(rig.stat().private_frames, 60);
     drop((whole, object));
     rig.finish(options());
+}
+
+#[test]
+fn a_clone_beside_the_first_use_of_a_page_ahead_knows_of_it() {
+    explore(|| {
+        let rig = Arc::new(Race::with(race_options()));
+        let request = MapRequest {
+            object: rig.pattern(7),
+            address: HERE,
+            length: 24 * PAGE_SIZE,
+            offset: 0,
+            options: MapOptions {
+                protection: RW,
+                flags: MapFlags::FIXED,
+                switches: Switches::BATCH,
+                ..MapOptions::default()
+            },
+            maximum: Protection::ALL,
+        };
+        assert!(rig.space.map(&request).is_ok());
+        drop(request);
+        (0..5).for_each(|number| rig.store(0, page(number), 1).expect("a frame"));
+        assert_eq!(untouched(&rig), 15);
+        let clone = |rig: &Race, _: usize| {
+            let other = rig.beside(&rig.account);
+            let Ok(mut cloning) = rig.space.clone_space() else { panic!("refused") };
+            assert!(cloning.run(&rig.space, &other.space).is_ok());
+        };
+        let load = |rig: &Race, cpu: usize| assert_eq!(rig.load(cpu, page(7)), Ok(7));
+        on_cpus(vec![cpu(&rig, clone), cpu(&rig, load)]);
+        assert_eq!(untouched(&rig), 14, "the use of page 7 was forgotten");
+        finish(rig);
+    });
 }
