@@ -45,6 +45,19 @@ pub struct Promotion<M: Machine> {
     error: Option<VmError>,
 }
 
+/// Spans that one step looks at for the next candidate.
+const LOOKS: usize = 64;
+
+/// What a look at some spans found.
+enum Next {
+    /// A span that can become a block.
+    Candidate(Candidate),
+    /// None yet: a later step goes on.
+    More,
+    /// None any more.
+    End,
+}
+
 /// A span that can become a block.
 struct Candidate {
     page: Page,
@@ -104,35 +117,38 @@ impl<M: Machine> Promotion<M> {
             self.fill(space);
             return false;
         }
-        let next = space.exclusive(|state| self.next(space, state));
-        let begun = next.map(|candidate| self.begin(space, &candidate));
-        match begun {
-            Some(Ok(())) => return false,
-            Some(Err(error)) => self.error = Some(error),
-            None => {}
+        match space.exclusive(|state| self.next(space, state)) {
+            Next::Candidate(candidate) => match self.begin(space, &candidate) {
+                Ok(()) => return false,
+                Err(error) => self.error = Some(error),
+            },
+            Next::More => return false,
+            Next::End => {}
         }
         space.exclusive(|state| state.changing = None);
         true
     }
 
-    /// Returns the next span that is no private block yet.
-    fn next(&mut self, space: &AddressSpace<M>, state: &State<M>) -> Option<Candidate> {
-        loop {
+    /// Looks for the next span that is no private block yet.
+    fn next(&mut self, space: &AddressSpace<M>, state: &State<M>) -> Next {
+        for _ in 0..LOOKS {
             let start = span_start(self.cursor.add(BLOCK_PAGES - 1), BLOCK_LEVEL);
             self.cursor = span_end(start, BLOCK_LEVEL);
             if self.cursor > self.range.end() {
-                return None;
+                return Next::End;
             }
-            let mapping = state.mappings.find(start)?;
+            let Some(mapping) = state.mappings.find(start) else { return Next::End };
             let walk = page_table::find(&space.machine, space.root, start);
             let done = matches!(walk, Walk::Block { block, .. } if block.is_private_block());
             if let ObjectPage::Reference(_, clean) = mapping.object.page(0)
                 && mapping.covers_span(start, BLOCK_LEVEL)
                 && !done
             {
-                return Some(Candidate { page: start, protection: mapping.protection, clean });
+                let (page, protection) = (start, mapping.protection);
+                return Next::Candidate(Candidate { page, protection, clean });
             }
         }
+        Next::More
     }
 
     /// Takes all memory for a block, then unlinks what the span has.

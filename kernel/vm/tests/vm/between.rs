@@ -244,3 +244,27 @@ fn a_clone_beside_the_first_use_of_a_page_ahead_knows_of_it() {
         finish(rig);
     });
 }
+
+#[test]
+fn operations_on_many_mappings_look_at_few_at_a_time() {
+    let rig = Host::with(options());
+    let object = rig.pattern(7);
+    // Each begins and ends in the middle of a span, so no span is one mapping's.
+    for number in 0..256 {
+        let mut half = request(&object, SPAN, RW, (Policy::ReferencePage, Switches::HUGE));
+        half.address = page(SPAN / 2 + number * SPAN);
+        half.options.around = (number % 2) as u8;
+        policies::map(&rig, &half).expect("a mapping");
+    }
+    let Ok(mut promotion) = rig.space.promote(range(page(SPAN / 2), 256 * SPAN)) else {
+        panic!("refused")
+    };
+    let mut steps = 1;
+    while !promotion.step(&rig.space) {
+        steps += 1;
+    }
+    assert_eq!(promotion.result(), (0, None));
+    assert!(steps >= 4, "{steps}");
+    drop(object);
+    rig.finish(options());
+}
