@@ -1,26 +1,35 @@
 //! What stands against operations on mappings, summed up over many of them.
 //!
 //! Owns: one bit for each reason that any mapping of a range may have to refuse an operation, so
-//! that the tree of mappings can keep the sum of a subtree in a byte. Refuses to know: the order
+//! that the tree of mappings can keep the sum of a subtree in two bytes. Refuses to know: the order
 //! in which an operation names its reasons. Every bit is an *any*: sums are unions.
 
+use crate::decide::allows;
 use crate::machine::Machine;
 use crate::mapping::Mapping;
 use crate::page_table::Sharing;
-use vellum_abi::Protection;
+use vellum_abi::{FaultAccess, Protection, Switches};
 
 /// Some mapping is sealed.
-const SEALED: u8 = 1 << 4;
+const SEALED: u16 = 1 << 4;
 /// Some mapping shares an object that cannot be written.
-const SHARED_READ_ONLY: u8 = 1 << 5;
+const SHARED_READ_ONLY: u16 = 1 << 5;
 /// Some object's frames have tags that nobody defined.
-const UNDEFINED_TAGS: u8 = 1 << 6;
+const UNDEFINED_TAGS: u16 = 1 << 6;
+/// Some mapping has not HUGE switched on.
+const NOT_HUGE: u16 = 1 << 7;
+/// Some mapping cannot have private blocks, or not now.
+const NO_BLOCKS: u16 = 1 << 8;
+/// Some mapping allows no loads now, no stores, no fetches.
+const NO_LOADS: u16 = 1 << 9;
+const NO_STORES: u16 = 1 << 10;
+const NO_FETCHES: u16 = 1 << 11;
 /// Protection bits that some mapping's `maximum` lacks, one for one.
-const LACKING: u8 = 0xf;
+const LACKING: u16 = 0xf;
 
 /// What is true of any of some mappings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Facts(u8);
+pub struct Facts(u16);
 
 impl Facts {
     /// Those of no mapping.
@@ -33,11 +42,17 @@ impl Facts {
         let object = &mapping.object;
         let when = |holds, fact| if holds { fact } else { 0 };
         let shared = mapping.sharing == Sharing::Shared;
+        let stores = allows(mapping.protection, FaultAccess::Write);
         Facts(
-            !(mapping.maximum.bits() as u8) & LACKING
+            !(mapping.maximum.bits() as u16) & LACKING
                 | when(mapping.sealed, SEALED)
                 | when(shared && !object.is_writable(), SHARED_READ_ONLY)
-                | when(!object.has_defined_tags(), UNDEFINED_TAGS),
+                | when(!object.has_defined_tags(), UNDEFINED_TAGS)
+                | when(!mapping.switches.contains(Switches::HUGE), NOT_HUGE)
+                | when(!stores || !mapping.shows_blocks(), NO_BLOCKS)
+                | when(!allows(mapping.protection, FaultAccess::Read), NO_LOADS)
+                | when(!allows(mapping.protection, FaultAccess::Execute), NO_FETCHES)
+                | when(!stores, NO_STORES),
         )
     }
 
@@ -67,10 +82,33 @@ impl Facts {
         self.0 & UNDEFINED_TAGS != 0
     }
 
+    /// Returns whether a mapping has not HUGE switched on.
+    #[must_use]
+    pub const fn any_not_huge(self) -> bool {
+        self.0 & NOT_HUGE != 0
+    }
+
+    /// Returns whether a mapping cannot have private blocks as it is now.
+    #[must_use]
+    pub const fn any_without_blocks(self) -> bool {
+        self.0 & NO_BLOCKS != 0
+    }
+
+    /// Returns whether every mapping allows an access now.
+    #[must_use]
+    pub const fn all_serve(self, access: FaultAccess) -> bool {
+        let denied = match access {
+            FaultAccess::Read => NO_LOADS,
+            FaultAccess::Write => NO_STORES,
+            FaultAccess::Execute => NO_FETCHES,
+        };
+        self.0 & denied == 0
+    }
+
     /// Returns whether every mapping's `maximum` contains a protection.
     #[must_use]
     pub const fn all_allow(self, protection: Protection) -> bool {
-        self.0 & LACKING & protection.bits() as u8 == 0
+        self.0 & LACKING & protection.bits() as u16 == 0
     }
 }
 

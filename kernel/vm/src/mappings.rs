@@ -231,17 +231,7 @@ impl<M: Machine> Mappings<M> {
 
     /// Changes the protection of the mapping that covers a page.
     pub fn set_protection(&mut self, page: Page, protection: Protection) {
-        let mut link = &mut self.root;
-        while let Some(node) = link {
-            if page < node.mapping.range.start() {
-                link = &mut node.left;
-            } else if page < node.mapping.range.end() {
-                node.mapping.protection = protection;
-                return;
-            } else {
-                link = &mut node.right;
-            }
-        }
+        self.alter(page, |mapping| mapping.protection = protection);
     }
 
     /// Changes the mapping that covers a page in its place: it may grow into free pages beside it,

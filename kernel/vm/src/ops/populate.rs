@@ -12,7 +12,6 @@ use crate::decide::allows;
 use crate::error::{Refusal, VmError};
 use crate::hint::NoScene;
 use crate::machine::Machine;
-use crate::mapping::Mapping;
 use crate::task::{Attempt, Effort, Manner, Origin};
 use vellum_abi::{ExitKind, FaultAccess, Policy, Protection};
 
@@ -87,8 +86,7 @@ impl<M: Machine> AddressSpace<M> {
             if !state.mappings.covers(&range) {
                 return Err(VmError::NotMapped.into());
             }
-            let denies = |mapping: &Mapping<M>| !allows(mapping.protection, access);
-            if state.mappings.in_range(&range).any(denies) {
+            if !state.mappings.facts(&range).all_serve(access) {
                 return Err(VmError::MissingRight.into());
             }
             Ok(Change::populate(state, range, Touch { access, goal: Goal::Advice }))

@@ -78,14 +78,12 @@ impl<M: Machine> AddressSpace<M> {
             if !state.mappings.covers(&range) {
                 return Err(VmError::NotMapped.into());
             }
-            for mapping in state.mappings.in_range(&range) {
-                if !mapping.switches.contains(vellum_abi::Switches::HUGE) {
-                    return Err(VmError::WrongPolicy.into());
-                }
-                let writes = mapping.protection.contains(Protection::WRITE);
-                if !writes || !mapping.shows_blocks() {
-                    return Err(VmError::NotPermitted.into());
-                }
+            let facts = state.mappings.facts(&range);
+            if facts.any_not_huge() {
+                return Err(VmError::WrongPolicy.into());
+            }
+            if facts.any_without_blocks() {
+                return Err(VmError::NotPermitted.into());
             }
             state.changing = Some(range);
             let cursor = range.start();

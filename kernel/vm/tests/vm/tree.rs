@@ -3,7 +3,7 @@
 use crate::explore::explore;
 use proptest::prelude::{Strategy, prop_oneof};
 use std::collections::BTreeMap;
-use vellum_abi::{Policy, Protection, Switches};
+use vellum_abi::{FaultAccess, Policy, Protection, Switches};
 use vellum_model::{Model, ModelOptions, PooledShared, Single};
 use vellum_vm::account::Account;
 use vellum_vm::addr::{Page, PageRange};
@@ -273,4 +273,25 @@ fn a_gap_is_found_at_the_end_of_the_user_half_or_not_at_all() {
     let gap = |pages| tree.mappings.find_gap(base, pages).map(|gap| gap.start().number());
     assert_eq!((gap(1), gap(3), gap(4)), (Some(end - 3), Some(end - 3), None));
     assert_eq!(gap(u64::MAX >> 20), None);
+}
+
+#[test]
+fn facts_follow_a_change_of_protection() {
+    let mut tree = Tree::new();
+    (0..64).for_each(|page| tree.insert_with(BASE + page, BASE + page + 1, 0xf0));
+    let whole = range(BASE, BASE + 64);
+    let asks = [FaultAccess::Read, FaultAccess::Write, FaultAccess::Execute];
+    let served = |tree: &Tree, asked: &PageRange| {
+        assert_eq!(tree.mappings.facts(asked), naive_facts(&tree.mappings, asked));
+        asks.map(|access| tree.mappings.facts(asked).all_serve(access))
+    };
+    assert_eq!(served(&tree, &whole), [true, false, false]);
+    for page in 0..64 {
+        let here = Page::from_number(BASE + page);
+        tree.mappings.set_protection(here, Protection::WRITE);
+        assert_eq!(served(&tree, &range(BASE, BASE + page + 1)), [true, true, false]);
+        assert_eq!(served(&tree, &whole), [true, page == 63, false]);
+    }
+    tree.mappings.set_protection(Page::from_number(BASE + 40), Protection::EXECUTE);
+    assert_eq!(served(&tree, &whole), [false; 3]);
 }
