@@ -38,11 +38,17 @@ impl Budget {
         debug_assert!(before >= amount, "credit without a charge");
     }
 
+    /// Charges an amount of any size. Unlike [`Self::charge`] it is never above the limit, not even
+    /// for the moment in which a smaller charge would fail that fits.
+    fn charge_many(&self, amount: u64) -> Result<(), VmError> {
+        let after = |taken: u64| taken.checked_add(amount).filter(|after| *after <= self.limit);
+        let charged = self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, after);
+        charged.map(|_| ()).map_err(|_| VmError::LimitReached)
+    }
+
     /// Charges an amount of any size, for somebody else to use.
     fn grant(&self, amount: u64) -> Result<(), VmError> {
-        let after = |taken: u64| taken.checked_add(amount).filter(|after| *after <= self.limit);
-        let granted = self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, after);
-        granted.map_err(|_| VmError::LimitReached)?;
+        self.charge_many(amount)?;
         self.granted.fetch_add(amount, Ordering::Relaxed);
         Ok(())
     }
@@ -147,7 +153,7 @@ impl Account {
     /// # Errors
     /// `LimitReached`.
     pub fn charge_frames(&self, frames: u64) -> Result<(), VmError> {
-        self.frames.charge(frames)
+        self.frames.charge_many(frames)
     }
 
     /// Takes the charge of several frames back.

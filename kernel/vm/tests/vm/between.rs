@@ -5,8 +5,10 @@ use crate::policies;
 use crate::spans::{SPAN, map};
 use crate::support::{HERE, Object, RW, RWT, Rig, range};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use vellum_abi::{FaultAccess, MapFlags, MapOptions, PAGE_SIZE, Policy, Protection, Switches};
 use vellum_model::{Family, Model, ModelOptions, Single};
+use vellum_vm::account::Account;
 use vellum_vm::addr::UserPointer;
 use vellum_vm::error::{Refusal, VmError};
 use vellum_vm::fault::Outcome;
@@ -267,4 +269,27 @@ fn operations_on_many_mappings_look_at_few_at_a_time() {
     assert!(steps >= 4, "{steps}");
     drop(object);
     rig.finish(options());
+}
+
+#[test]
+fn a_block_that_an_account_cannot_pay_takes_no_frame_from_anybody() {
+    let account = Account::new(600, 0);
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                assert!(account.charge_frames(1000).is_err());
+            }
+        });
+        let refused = (0..1_000_000).filter(|_| {
+            let charged = account.charge_frame().is_ok();
+            if charged {
+                account.credit_frame();
+            }
+            !charged
+        });
+        let refused = refused.count();
+        is_over.store(true, Ordering::Relaxed);
+        assert_eq!(refused, 0);
+    });
 }
