@@ -12,6 +12,7 @@ use crate::decide::allows;
 use crate::error::{Refusal, VmError};
 use crate::hint::NoScene;
 use crate::machine::Machine;
+use crate::mapping::Mapping;
 use crate::task::{Attempt, Effort, Manner, Origin};
 use vellum_abi::{ExitKind, FaultAccess, Policy, Protection};
 
