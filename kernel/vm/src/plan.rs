@@ -45,12 +45,14 @@ impl<M: Machine> Plan<M> {
 // As `AddressSpace::write_private`.
 #[inline(always)]
 pub(crate) fn shared_leaf<M: Machine>(mapping: &Mapping<M>, page: Page) -> Option<Descriptor> {
-    let shown = mapping.object.page(mapping.object_page(page));
-    leaf_of(shown, mapping.sharing, mapping.protection)
+    match mapping.object.page(mapping.object_page(page)) {
+        ObjectPage::Reference(frame, _) => Some(Descriptor::read_shared(frame, mapping.protection)),
+        shown => leaf_of(shown, mapping.sharing, mapping.protection),
+    }
 }
 
 /// As [`shared_leaf`], of a page that was looked up already.
-#[inline]
+#[inline(never)]
 pub(crate) fn leaf_of(
     shown: ObjectPage,
     sharing: Sharing,
