@@ -55,6 +55,41 @@ fn is_maintenance(word: u32) -> bool {
     [vae1is, aside1is, vale1is].contains(&(word & !0x1f))
 }
 
+/// Returns where the instruction at a place may branch to.
+fn target(word: u32, place: usize) -> Option<usize> {
+    // The immediate's lowest bit and its width, by kind: B; B.cond, CBZ and CBNZ; TBZ and TBNZ.
+    let (low, width) = if word & 0xfc00_0000 == 0x1400_0000 {
+        (0, 26)
+    } else if word & 0xff00_0010 == 0x5400_0000 || word & 0x7e00_0000 == 0x3400_0000 {
+        (5, 19)
+    } else if word & 0x7e00_0000 == 0x3600_0000 {
+        (5, 14)
+    } else {
+        return None;
+    };
+    let distance = (word << (32 - low - width)) as i32 >> (32 - width);
+    place.checked_add_signed(distance as isize)
+}
+
+/// Returns whether a few instructions lead from a place to `wanted`, whatever lies between them in
+/// memory.
+fn reaches(words: &[u32], place: usize, wanted: u32) -> bool {
+    let mut ends = vec![place];
+    for _ in 0..NEAR {
+        if ends.iter().any(|end| words.get(*end) == Some(&wanted)) {
+            return true;
+        }
+        let next = |end: &usize| {
+            let word = words.get(*end).copied().unwrap_or(0);
+            [Some(end + 1), target(word, *end)].into_iter().flatten()
+        };
+        ends = ends.iter().flat_map(next).filter(|end| *end < words.len()).collect();
+        ends.sort_unstable();
+        ends.dedup();
+    }
+    false
+}
+
 fn barriers_around_maintenance() -> Result<(), Failed> {
     let mut seen = 0;
     for Function { name, words } in functions()? {
@@ -62,8 +97,7 @@ fn barriers_around_maintenance() -> Result<(), Failed> {
         for (place, _) in places {
             seen += 1;
             let before = &words[place.saturating_sub(NEAR)..place];
-            let behind = &words[place..words.len().min(place + NEAR)];
-            if !behind.contains(&DSB_ISH) {
+            if !reaches(&words, place, DSB_ISH) {
                 return Err(format!("{name}: no DSB ISH behind TLBI number {place}").into());
             }
             // Only the end of an address space needs none: every descriptor is gone by then.

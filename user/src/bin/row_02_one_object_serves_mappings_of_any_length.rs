@@ -83,7 +83,7 @@ fn child(number: u64) -> Result<(), Error> {
         calls::object_query(handle).err(),
         Some(Error::BadHandle)
     );
-    check!("handles: the archive alone", testing::stat().handles, 1);
+    check!("handles: the archive and the device", testing::stat().handles, 2);
     let mapping = calls::query_mapping(Handle::SELF, PASSED as u64)?;
     check!("the mapping that was passed", mapping.kind, ObjectKind::Bytes as u64);
     Ok(())

@@ -33,6 +33,7 @@ macro_rules! kept {
 
 /// All of them: a check of the tree compares the list with the directory.
 const KEPT: &[(&str, &str)] = kept! {
+    "a_page_moves_onto_the_one_beside_it"
     "a_store_after_a_load_leaves_the_reference_page_alone"
     "tags_go_with_a_clone_and_stay_apart"
 };
