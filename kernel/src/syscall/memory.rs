@@ -21,6 +21,19 @@ pub(super) fn map(request: &Request<'_>) -> Result {
     let [target, object, address, length, options, offset] = request.arguments;
     let options = MapOptions::from_word(options)?;
     let target = Process::target(request.process(), target, Rights::MANAGE)?;
+    // A refused call has changed nothing: what was made for it is counted no more.
+    let counters = request.process().space.counters();
+    let before = refpage::created(counters);
+    map_into(request, &target, options, [object, address, length, offset])
+        .inspect_err(|_| refpage::discount(counters, before))
+}
+
+fn map_into(
+    request: &Request<'_>,
+    target: &PoolArc<Process>,
+    options: MapOptions,
+    [object, address, length, offset]: [u64; 4],
+) -> Result {
     let (object, maximum) = mappable(request, object, options)?;
     let (object, maximum, offset) = if options.flags.contains(MapFlags::REFPAGE) {
         (snapshot(request, offset)?, Protection::ALL, 0)
@@ -30,8 +43,8 @@ pub(super) fn map(request: &Request<'_>) -> Result {
     let map = MapRequest { object, address, length, offset, options, maximum };
     match target.space.map(&map) {
         Ok((address, None)) => Ok(Answer::Value(address)),
-        Ok((address, Some(change))) => Ok(perform(request, &target, change, address)),
-        Err(refusal) => Err(Stop::from_refusal(refusal, &target)),
+        Ok((address, Some(change))) => Ok(perform(request, target, change, address)),
+        Err(refusal) => Err(Stop::from_refusal(refusal, target)),
     }
 }
 

@@ -175,6 +175,12 @@ pub fn created(counters: &Counters) -> (u64, u64) {
     (counters.value(Counter::CreateBytes), counters.value(Counter::CreateTagBytes))
 }
 
+/// Counts bytes and tag bytes that were written to make objects.
+pub(crate) fn count(counters: &Counters, (bytes, tag_bytes): (u64, u64)) {
+    counters.add(Counter::CreateBytes, bytes);
+    counters.add(Counter::CreateTagBytes, tag_bytes);
+}
+
 /// Takes back what was counted since `before`, for an object that could not be handed to anybody: a
 /// refused call has changed nothing.
 pub fn discount(counters: &Counters, before: (u64, u64)) {

@@ -6,6 +6,7 @@ use super::populate::{Goal, Touch};
 use super::split::{Splits, put};
 use crate::addr::{Page, PageRange};
 use crate::address_space::{AddressSpace, State};
+use crate::counters::Counters;
 use crate::error::{Refusal, VmError};
 use crate::machine::Machine;
 use crate::mapping::{Mapping, MappingKind};
@@ -153,10 +154,14 @@ struct Shown<M: Machine> {
 }
 
 impl<M: Machine> Shown<M> {
-    /// Finds or makes it, outside every lock.
-    fn of(space: &AddressSpace<M>, request: &MapRequest<M>) -> Result<Shown<M>, VmError> {
+    /// Finds or makes it, outside every lock. What that writes is counted in `counters`.
+    fn of(
+        space: &AddressSpace<M>,
+        request: &MapRequest<M>,
+        counters: &Counters,
+    ) -> Result<Shown<M>, VmError> {
         let MapOptions { flags, policy, tag, switches, .. } = request.options;
-        let (machine, counters) = (&space.machine, &space.counters);
+        let machine = &space.machine;
         let mut shown = Shown { object: request.object.clone(), hint: None };
         // Tag zero on zeros is anonymous memory, which is there already.
         if flags.contains(MapFlags::TAG_HINT) && tag != 0 {
@@ -228,8 +233,10 @@ impl<M: Machine> AddressSpace<M> {
         kind: MappingKind,
     ) -> Result<(u64, Option<Change<M>>), Refusal> {
         request.check(&self.machine)?;
-        let shown = Shown::of(self, request)?;
-        self.exclusive(|state| {
+        // A refused call has changed nothing, so what is made for it counts only when it is mapped.
+        let made = Counters::new();
+        let shown = Shown::of(self, request, &made)?;
+        let mapped = self.exclusive(|state| {
             state.at_rest()?;
             let range = request.place(state)?;
             let address = range.start().address();
@@ -247,7 +254,8 @@ impl<M: Machine> AddressSpace<M> {
             }
             put(self, state, mapping)?;
             Ok((address, None))
-        })
+        });
+        mapped.inspect(|_| refpage::count(&self.counters, refpage::created(&made)))
     }
 
     fn replace(&self, state: &mut State<M>, mapping: Mapping<M>) -> Result<Change<M>, VmError> {

@@ -369,3 +369,21 @@ fn stores_beside_a_promotion_are_not_lost() {
         rig.finish(options());
     });
 }
+
+#[test]
+fn a_page_that_is_being_promoted_is_nobodys_to_show() {
+    let rig = Host::with(options());
+    let object = rig.tagged(0);
+    map(&rig, &object, HERE, 2 * SPAN, HUGE);
+    rig.store(0, page(3), 7).expect("a frame");
+    let Ok(mut promotion) = rig.space.promote(range(HERE, SPAN)) else { panic!("refused") };
+    assert!(!promotion.step(&rig.space), "only the first of many steps");
+    // Somebody reads for the process beside the range: no table is there yet.
+    assert_eq!(rig.space.read_page(page(SPAN + 1), &mut [0; 8]), Ok(8));
+    let seen = rig.model.cpu(0).load(UserPointer::new(page(3)));
+    assert!(seen.is_err(), "the page is in the promotion's hands: {seen:?}");
+    while !promotion.step(&rig.space) {}
+    assert_eq!((promotion.result(), rig.load(0, page(3))), ((1, None), Ok(7)));
+    drop(object);
+    rig.finish(options());
+}
