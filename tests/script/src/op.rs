@@ -3,7 +3,7 @@
 use crate::random::Rng;
 use crate::word::{
     Address, Byte, Content, Count, Cpu, Kind, Maximum, Moving, Offset, Placing, PointerTag,
-    Protect, Slot, Space, Span, Tag, Word,
+    Protect, Slot, Space, Span, Style, Tag, Word,
 };
 use alloc::vec::Vec;
 use core::fmt::{self, Display, Formatter};
@@ -89,9 +89,10 @@ impl Op {
             Op::Create { kind: Kind::Tagged(_), .. } | Op::LoadTag { .. } | Op::StoreTag { .. } => {
                 true
             }
-            Op::Map { protection, .. } | Op::Protect { protection, .. } => {
-                protection.0.contains(Protection::TAGGED)
+            Op::Map { protection, style, .. } => {
+                style.tag.is_some() || protection.0.contains(Protection::TAGGED)
             }
+            Op::Protect { protection, .. } => protection.0.contains(Protection::TAGGED),
             _ => false,
         }
     }
@@ -102,12 +103,14 @@ operations! {
     3 "create" Create { slot: Slot, kind: Kind };
     /// Makes a reference object of bytes that an address space can read.
     3 "snapshot" Snapshot { space: Space, slot: Slot, content: Content };
+    /// As `snapshot`, of an object without a frame.
+    2 "frameless" Frameless { space: Space, slot: Slot, content: Content };
     /// Closes the handle in a slot.
     1 "close" Close { slot: Slot };
     /// Maps an object; the number is the offset in pages.
     14 "map" Map {
         space: Space, slot: Slot, span: Span, offset: Offset, protection: Protect,
-        maximum: Maximum, placing: Placing
+        maximum: Maximum, placing: Placing, style: Style
     };
     /// Unmaps.
     2 "unmap" Unmap { space: Space, span: Span };
@@ -117,6 +120,12 @@ operations! {
     4 "decommit" Decommit { space: Space, span: Span };
     /// Resizes or moves; the new length is that of the second span, its address is used if fixed.
     6 "remap" Remap { space: Space, old: Span, new: Span, moving: Moving };
+    /// Does what a load of each page would do.
+    2 "populate-read" PopulateRead { space: Space, span: Span };
+    /// Does what a store to each page would do.
+    2 "populate-write" PopulateWrite { space: Space, span: Span };
+    /// Makes blocks, of which no window has room for one: what is refused is refused.
+    1 "promote" Promote { space: Space, span: Span };
     /// A program loads a byte.
     14 "load" Load { cpu: Cpu, address: Address, tag: PointerTag };
     /// A program stores a byte.

@@ -2,18 +2,23 @@
 
 use crate::flat::Flat;
 use crate::op::Op;
-use crate::word::WINDOW;
+use crate::word::{Address, Byte, PointerTag, WINDOW};
 use alloc::vec::Vec;
+use vellum_abi::PAGE_SIZE;
 
 /// Of so many operations that would end a process one is kept.
 const DEATHS: u64 = 64;
+
+/// Of so many stores one is the first of a run.
+const RUNS: u64 = 16;
 
 /// What random operations may use.
 #[derive(Clone, Copy, Debug)]
 pub struct Setting {
     /// Whether there are allocation tags.
     pub tags: bool,
-    /// Leaves out what the real kernel cannot be asked for: objects of fixed frames, and code.
+    /// Leaves out what the real kernel cannot be asked for: objects of fixed frames, code, and what
+    /// batches made ahead.
     pub on_kernel: bool,
 }
 
@@ -72,8 +77,9 @@ impl Rng {
 #[derive(Clone, Debug)]
 pub struct Generator {
     rng: Rng,
-    /// What every stream begins with, so that most operations meet something.
-    prologue: Vec<Op>,
+    /// What comes next whatever the numbers say, last first: what every stream begins with, so that
+    /// most operations meet something, and runs of stores.
+    ahead: Vec<Op>,
 }
 
 impl Generator {
@@ -88,31 +94,49 @@ impl Generator {
             prologue.retain(|op| !op.needs_tags());
         }
         prologue.reverse();
-        Generator { rng: Rng::new(seed, setting), prologue }
+        Generator { rng: Rng::new(seed, setting), ahead: prologue }
     }
 
     /// Returns the next operation, given what the ones before have led to. Few of them end a
     /// process, as that ends everything that it had.
     pub fn next(&mut self, flat: &Flat) -> Op {
-        if let Some(op) = self.prologue.pop() {
-            return op;
+        while let Some(op) = self.ahead.pop() {
+            if !flat.would_die(&op) {
+                return op;
+            }
         }
         loop {
             let op = Op::random(&mut self.rng);
             let dies = flat.would_die(&op);
             let wanted = !dies || self.rng.below(DEATHS) == 0;
             if wanted && self.rng.setting.has(&op, dies) {
+                self.ascend(&op);
                 return op;
             }
         }
     }
+
+    /// Lets some stores be the first of a run, each to the page above the last.
+    fn ascend(&mut self, op: &Op) {
+        let Op::Store { cpu, address, .. } = *op else { return };
+        if self.rng.below(RUNS) == 0 {
+            let store = |page| Op::Store {
+                cpu,
+                address: Address(address.0 + page * PAGE_SIZE),
+                tag: PointerTag(None),
+                byte: Byte(page as u8),
+            };
+            self.ahead.extend((1..WINDOW).rev().map(store));
+        }
+    }
 }
 
-/// Four windows on four objects.
+/// Four windows on four objects, and an object that repeats.
 const PROLOGUE: &str = "\
 create o1 memory:24
 create o2 tag:5
 create o3 pattern:55
+create o4 wrap:3
 map s0 o0 0x80801fa000 12 0 rwt rwx fixed
 map s0 o2 0x80bfffa000 12 0 rwt rwx fixed
 map s1 o1 0x80801fa000 12 0 rwt rwx fixed+shared

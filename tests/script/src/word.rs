@@ -10,9 +10,11 @@ use vellum_abi::{MapFlags, PAGE_SIZE, Protection};
 
 mod numbers;
 mod sets;
+mod style;
 
 pub use numbers::{Byte, Count, Cpu, Offset, PointerTag, Slot, Space, Tag};
 pub use sets::{Maximum, Moving, Placing, Protect};
+pub use style::Style;
 
 /// Address spaces of a script.
 pub const SPACES: usize = 2;
@@ -211,6 +213,8 @@ pub enum Kind {
     Tagged(u8),
     /// A memory object of so many pages.
     Memory(u64),
+    /// A memory object whose so many pages repeat without end.
+    Wrap(u64),
     /// A fixed object of so many pages; on the model machine only.
     Fixed(u64),
 }
@@ -222,6 +226,7 @@ impl Word for Kind {
             "pattern" => Kind::Pattern(u8::from_str_radix(detail, 16).ok()?),
             "tag" => Kind::Tagged(number(detail).filter(|tag| *tag < 16)? as u8),
             "memory" => Kind::Memory(number(detail)?),
+            "wrap" => Kind::Wrap(number(detail)?),
             "fixed" => Kind::Fixed(number(detail)?),
             _ => return None,
         })
@@ -232,6 +237,7 @@ impl Word for Kind {
             Kind::Pattern(byte) => write!(formatter, "pattern:{byte:02x}"),
             Kind::Tagged(tag) => write!(formatter, "tag:{tag}"),
             Kind::Memory(pages) => write!(formatter, "memory:{pages}"),
+            Kind::Wrap(pages) => write!(formatter, "wrap:{pages}"),
             Kind::Fixed(pages) => write!(formatter, "fixed:{pages}"),
         }
     }
@@ -241,6 +247,7 @@ impl Word for Kind {
             0 => Kind::Pattern(rng.below(3) as u8 * 0x55),
             1 if rng.setting.tags => Kind::Tagged(rng.below(12) as u8),
             2 if !rng.setting.on_kernel => Kind::Fixed(1 + rng.below(3)),
+            _ if rng.below(4) == 0 => Kind::Wrap(rng.below(6)),
             _ if rng.below(5) > 0 => Kind::Memory(rng.below(30)),
             _ => Kind::Memory(500 + rng.below(600)),
         }
@@ -249,6 +256,7 @@ impl Word for Kind {
     fn simpler(&self) -> Vec<Kind> {
         match self {
             Kind::Memory(pages) => less(*pages).skip(1).map(Kind::Memory).collect(),
+            Kind::Wrap(pages) => less(*pages).skip(1).map(Kind::Wrap).collect(),
             Kind::Pattern(_) | Kind::Tagged(_) | Kind::Fixed(_) => Vec::new(),
         }
     }

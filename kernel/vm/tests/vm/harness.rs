@@ -16,7 +16,7 @@ use vellum_vm::error::VmError;
 use vellum_vm::fault::Outcome;
 use vellum_vm::machine::{Machine, Pools};
 use vellum_vm::mappings::Node;
-use vellum_vm::object::MemoryObject;
+use vellum_vm::object::{Extent, MemoryObject};
 use vellum_vm::ops::Progress;
 use vellum_vm::refpage;
 use vellum_vm::remains::Remains;
@@ -46,7 +46,7 @@ pub(crate) struct Harness {
     /// What is counted where no address space is the maker.
     counters: Counters,
     /// One for each address space, and one for what is made outside of them.
-    accounts: Vec<PooledShared<Account>>,
+    pub(crate) accounts: Vec<PooledShared<Account>>,
     /// Those of address spaces that are no more: objects may still be charged to them.
     former: Vec<PooledShared<Account>>,
     asids: AsidAllocator<Host>,
@@ -104,6 +104,7 @@ impl Harness {
     pub(crate) fn run(&mut self, op: &Op) {
         let expected = self.flat.apply(op);
         self.perform(op, expected);
+        self.look(op);
         self.release();
         self.check();
     }
@@ -160,6 +161,9 @@ impl Harness {
                 refpage::tagged(&model, &account, tag, &self.counters)
             }
             Kind::Memory(pages) => MemoryObject::memory(model, account, pages * PAGE_SIZE),
+            Kind::Wrap(pages) => {
+                MemoryObject::memory_of(model, account, pages * PAGE_SIZE, Extent::Wraps)
+            }
             Kind::Fixed(pages) => {
                 let first = model.first_fixed();
                 MemoryObject::fixed(model, account, first, pages)
@@ -248,7 +252,7 @@ impl Harness {
             assert_eq!(owners, self.flat.owners(*id), "owners of object {id}");
             let flat = &self.flat.objects[id];
             let (kind, detail) = flat.described();
-            let length = flat.pages().unwrap_or(0) * PAGE_SIZE;
+            let length = flat.size().unwrap_or(0) * PAGE_SIZE;
             let frames = flat.frames().0;
             let info = object.info(owners);
             assert_eq!((info.kind, info.detail), (kind, detail), "object {id}");

@@ -19,6 +19,7 @@ mod explore;
 mod explored;
 mod harness;
 mod instruction;
+mod look;
 mod mover;
 mod parts;
 mod perform;

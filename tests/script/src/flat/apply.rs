@@ -1,9 +1,8 @@
 //! What each operation does to the flat model, and what it must answer.
 
-use super::{Contents, Flat, FlatMap, FlatSpace, Kind, OUTSIDE, Object, ObjectId};
+use super::{Contents, Flat, FlatMap, FlatSpace, Kind, Memory, OUTSIDE, Object, ObjectId};
 use crate::op::Op;
-use crate::word::{self, Address, Content, Count, Cpu, Space, Span};
-use alloc::collections::{BTreeMap, BTreeSet};
+use crate::word::{self, Address, Content, Count, Cpu, Space, Span, Style};
 use alloc::vec::Vec;
 use vellum_abi::{Error, ExitKind, FaultAccess, MapFlags, MappingInfo, PAGE_SIZE, Protection};
 
@@ -51,18 +50,23 @@ impl Flat {
             }
             Op::Snapshot { space, slot, content } if slot.0 > 0 => {
                 self.close(slot.0);
-                Expected::Object(self.snapshot_into(space, slot.0, content))
+                Expected::Object(self.content_into(space, slot.0, content, Flat::snapshot))
             }
             Op::Close { slot } if slot.0 > 0 => {
                 let there = self.slots[slot.0].is_some();
                 self.close(slot.0);
                 if there { Expected::Call(Ok(0)) } else { Expected::Nothing }
             }
-            Op::Create { .. } | Op::Snapshot { .. } | Op::Close { .. } => Expected::Nothing,
+            Op::Frameless { space, slot, content } if slot.0 > 0 => {
+                self.close(slot.0);
+                Expected::Object(self.content_into(space, slot.0, content, Flat::frameless))
+            }
+            Op::Create { .. } | Op::Snapshot { .. } | Op::Frameless { .. } | Op::Close { .. } => {
+                Expected::Nothing
+            }
             Op::Map { space, .. } => match self.request(op) {
                 Some(request) => {
-                    let object = self.objects[&request.object].clone();
-                    let mapped = self.spaces[space.0].map(&object, &request, self.tags);
+                    let mapped = self.map(space.0, &request);
                     Expected::Map(request, mapped.map(|first| first * PAGE_SIZE))
                 }
                 None => Expected::Nothing,
@@ -76,6 +80,13 @@ impl Flat {
                 let first = self.remap(space.0, old, new, moving.0);
                 Expected::Call(first.map(|first| first * PAGE_SIZE))
             }
+            Op::PopulateRead { space, span } => {
+                call(self.populate(space.0, span.range(), FaultAccess::Read))
+            }
+            Op::PopulateWrite { space, span } => {
+                call(self.populate(space.0, span.range(), FaultAccess::Write))
+            }
+            Op::Promote { space, span } => call(self.promote(space.0, span.range())),
             Op::Load { .. }
             | Op::Store { .. }
             | Op::Execute { .. }
@@ -100,6 +111,7 @@ impl Flat {
                 let resident = core::mem::take(&mut self.spaces[target.0].resident);
                 self.spaces[target.0] = self.spaces[space.0].cloned();
                 self.spaces[target.0].resident = resident;
+                self.duplicate_own(target.0);
                 Expected::Call(Ok(0))
             }
             Op::Renew { space } => {
@@ -142,13 +154,12 @@ impl Flat {
                 return Err(Error::TagsUnsupported);
             }
             word::Kind::Tagged(tag) => reference(Contents::uniform(0, tag)),
-            word::Kind::Memory(0) => return Err(Error::InvalidSize),
-            word::Kind::Memory(pages) => {
-                Kind::Memory { pages, committed: BTreeMap::new(), nodes: BTreeSet::new() }
-            }
+            word::Kind::Memory(0) | word::Kind::Wrap(0) => return Err(Error::InvalidSize),
+            word::Kind::Memory(pages) => Kind::Memory(Memory::new(pages)),
+            word::Kind::Wrap(pages) => Kind::Memory(Memory { wraps: true, ..Memory::new(pages) }),
             word::Kind::Fixed(pages) => Kind::Fixed { pages },
         };
-        let object = Object { kind, handle: true, payer: OUTSIDE, home: None };
+        let object = Object { kind, handle: true, payer: OUTSIDE, home: None, hint: None };
         if object.is_reference() {
             self.created(OUTSIDE);
         }
@@ -157,11 +168,13 @@ impl Flat {
         Ok(id)
     }
 
-    fn snapshot_into(
+    /// Makes an object of a program's bytes by `make_fn`.
+    fn content_into(
         &mut self,
         space: Space,
         slot: usize,
         content: Content,
+        make_fn: impl FnOnce(&mut Flat, usize, u64, usize, usize) -> Object,
     ) -> Result<ObjectId, Error> {
         let Content { address, size } = content;
         if !address.0.is_multiple_of(size) {
@@ -169,7 +182,7 @@ impl Flat {
         }
         let touched = self.touch(space.0, address.page(), FaultAccess::Read);
         touched.map_err(|_| Error::BadAddress)?;
-        let object = self.snapshot(space.0, address.page(), address.offset(), size as usize);
+        let object = make_fn(self, space.0, address.page(), address.offset(), size as usize);
         let id = self.add(object);
         self.slots[slot] = Some(id);
         Ok(id)
@@ -177,7 +190,7 @@ impl Flat {
 
     /// Returns what a line asks `map` for, or `None` if the object cannot be named there.
     fn request(&self, op: &Op) -> Option<FlatMap> {
-        let Op::Map { space, slot, span, offset, protection, maximum, placing } = *op else {
+        let Op::Map { space, slot, span, offset, protection, maximum, placing, style } = *op else {
             return None;
         };
         let id = self.slots[slot.0]?;
@@ -190,6 +203,11 @@ impl Flat {
         } else {
             object.rights().intersection(maximum.0)
         };
+        let mut style = Style { tag: style.tag.filter(|_| id == super::ZERO), ..style };
+        if id == super::ZERO && style.tag.unwrap_or(0) == 0 {
+            // The kernel makes anonymous memory that goes by spans an object of its maker's own.
+            style.switches = style.switches.intersection(super::mapping::PLAIN);
+        }
         let mut most = rights | Protection::TAGGED;
         if !placing.flags.contains(MapFlags::SHARED) {
             most = most | Protection::WRITE;
@@ -203,6 +221,7 @@ impl Flat {
             rights,
             maximum: most,
             flags: placing.flags,
+            style,
         })
     }
 

@@ -1,12 +1,14 @@
 //! Accesses: what they see, and what they cost.
 
 use super::leaf::{Frame, Hardware, Own};
+use super::space::Page;
 use super::{Contents, Flat, Kind, Object, Sharing, State};
 use alloc::collections::BTreeSet;
-use vellum_abi::{ExitKind, FaultAccess, PAGE_SIZE, Protection, TAG_BYTES_PER_PAGE};
+use core::ops::Range;
+use vellum_abi::{ExitKind, FaultAccess, PAGE_SIZE, Protection, TAG_BYTES_PER_PAGE, TAG_GRANULE};
 
 /// Returns whether a protection allows an access. WRITE implies READ, EXECUTE does not.
-fn allows(protection: Protection, access: FaultAccess) -> bool {
+pub(super) fn allows(protection: Protection, access: FaultAccess) -> bool {
     let writes = protection.contains(Protection::WRITE);
     match access {
         FaultAccess::Read => writes || protection.contains(Protection::READ),
@@ -14,6 +16,16 @@ fn allows(protection: Protection, access: FaultAccess) -> bool {
         FaultAccess::Execute => protection.contains(Protection::EXECUTE),
     }
 }
+
+/// What a touch found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Touched {
+    /// Whether there was something to do.
+    pub is_new: bool,
+}
+
+const NEW: Touched = Touched { is_new: true };
+const PRESENT: Touched = Touched { is_new: false };
 
 impl Flat {
     /// Makes a page ready for an access, as its faults would.
@@ -25,8 +37,7 @@ impl Flat {
         index: usize,
         number: u64,
         access: FaultAccess,
-    ) -> Result<(), ExitKind> {
-        let tag_bytes = self.tag_bytes();
+    ) -> Result<Touched, ExitKind> {
         let space = &mut self.spaces[index];
         let Some(page) = space.pages.get(&number) else {
             space.stat.faults_denied += 1;
@@ -36,43 +47,105 @@ impl Flat {
             space.stat.faults_denied += 1;
             return Err(ExitKind::AccessDenied);
         }
-        let stores = access == FaultAccess::Write && page.sharing == Sharing::Private;
         match &page.state {
-            State::Private(own) if own.leaf.allows(access) => return Ok(()),
+            State::Private(own) if own.leaf.allows(access) => return Ok(PRESENT),
             State::Private(_) => {
                 self.unshare(index, number, access);
-                return Ok(());
+                return Ok(NEW);
             }
-            State::Object => return Ok(()),
-            State::ReadShared if access != FaultAccess::Write => return Ok(()),
+            State::Object => return Ok(PRESENT),
+            State::ReadShared if access != FaultAccess::Write => return Ok(PRESENT),
             State::ReadShared | State::Clean => {}
         }
         space.grow(number);
-        let page = space.pages.get_mut(&number).expect("a mapped page");
-        let object = self.objects.get_mut(&page.object).expect("a live object");
-        let stat = &mut space.stat;
-        if object.commit(page.index) {
-            stat.bytes_filled += PAGE_SIZE;
-            stat.tag_bytes_written += tag_bytes;
-        }
-        if !stores {
-            if page.sharing == Sharing::Shared && object.is_memory() {
-                stat.faults_object += 1;
-                page.state = State::Object;
-            } else {
-                stat.faults_read_map += 1;
-                page.state = State::ReadShared;
-            }
-            return Ok(());
-        }
-        if matches!(page.state, State::ReadShared) {
-            stat.faults_write_cow += 1;
-            stat.tlbi_count += 1;
+        self.commit(index, number);
+        let page = &self.spaces[index].pages[&number];
+        let makes = access == FaultAccess::Write || !page.manner.shares_frames();
+        if page.sharing == Sharing::Private && makes {
+            let shown = matches!(page.state, State::ReadShared);
+            let stat = &mut self.spaces[index].stat;
+            *(if shown { &mut stat.faults_write_cow } else { &mut stat.faults_write_fresh }) += 1;
+            self.make_private(index, number);
         } else {
-            stat.faults_write_fresh += 1;
+            self.show(index, number);
         }
+        Ok(NEW)
+    }
+
+    /// Gives the page of a memory object behind a page its frame.
+    fn commit(&mut self, index: usize, number: u64) {
+        let tag_bytes = self.tag_bytes();
+        let space = &mut self.spaces[index];
+        let page = &space.pages[&number];
+        let object = self.objects.get_mut(&page.object).expect("a live object");
+        if object.commit(page.index) {
+            space.stat.bytes_filled += PAGE_SIZE;
+            space.stat.tag_bytes_written += tag_bytes;
+        }
+    }
+
+    /// Shows a clean page's object, and that of its neighbours if the mapping has that switched on.
+    fn show(&mut self, index: usize, number: u64) {
+        let page = &self.spaces[index].pages[&number];
+        let manner = page.manner;
+        if self.goes_by_spans(page) {
+            let table = number & !511;
+            self.show_all(index, number, table..table + 512);
+            self.spaces[index].stat.faults_read_map += 1;
+            return;
+        }
+        let code = page.protection.contains(Protection::EXECUTE);
+        let shown = self.show_all(index, number, number..number + 1);
+        let stat = &mut self.spaces[index].stat;
+        match shown {
+            Sharing::Shared => stat.faults_object += 1,
+            Sharing::Private => stat.faults_read_map += 1,
+        }
+        if manner.around != 0 && !code && !self.is_changing {
+            let start = number >> manner.around << manner.around;
+            let clean = self.count_clean(index);
+            self.show_all(index, number, start..start + (1 << manner.around));
+            self.spaces[index].stat.pages_around += clean - self.count_clean(index);
+        }
+    }
+
+    fn count_clean(&self, index: usize) -> u64 {
+        let pages = self.spaces[index].pages.values();
+        pages.filter(|page| matches!(page.state, State::Clean)).count() as u64
+    }
+
+    /// Shows the object's frames, where there are some, of those clean pages of a range that lie in
+    /// the mapping of a page. Returns whether stores to them are everybody's.
+    fn show_all(&mut self, index: usize, number: u64, range: Range<u64>) -> Sharing {
+        let run = self.spaces[index]
+            .runs(self)
+            .into_iter()
+            .find(|run| run.contains(&number))
+            .expect("a mapped page");
+        let range = range.start.max(run.start)..range.end.min(run.end);
+        let object = self.spaces[index].pages[&number].object;
+        let object = &self.objects[&object];
+        let shared = |page: &Page| page.sharing == Sharing::Shared && object.is_memory();
+        let everybodys = shared(&self.spaces[index].pages[&number]);
+        for (_, page) in self.spaces[index].pages.range_mut(range) {
+            if matches!(page.state, State::Clean) && object.page(page.index).is_some() {
+                page.state = if shared(page) { State::Object } else { State::ReadShared };
+            }
+        }
+        if everybodys { Sharing::Shared } else { Sharing::Private }
+    }
+
+    /// Gives a clean page a frame of its own, and breaks what it showed.
+    pub(super) fn make_private(&mut self, index: usize, number: u64) {
+        let tag_bytes = self.tag_bytes();
+        let space = &mut self.spaces[index];
+        let page = space.pages.get_mut(&number).expect("a mapped page");
+        let object = &self.objects[&page.object];
+        let stat = &mut space.stat;
+        stat.tlbi_count += u64::from(matches!(page.state, State::ReadShared));
         stat.private_frames += 1;
-        let copied = u64::from(object.is_copied());
+        let always = page.manner.always_copies() && object.has_frames();
+        let copied = u64::from(always || object.is_copied());
         stat.bytes_copied += copied * PAGE_SIZE;
         stat.bytes_filled += (1 - copied) * PAGE_SIZE;
         let tagged = page.protection.contains(Protection::TAGGED);
@@ -81,7 +154,6 @@ impl Flat {
         let leaf = Hardware::of(page.protection, Frame::Alone);
         page.state = State::Private(Own { contents, frame: self.next_frame, leaf });
         self.next_frame += 1;
-        Ok(())
     }
 
     /// Gives a private page of a clone or its parent what an access needs: a frame of its own, or
@@ -155,7 +227,19 @@ impl Flat {
         let content = contents.classify();
         self.created(space);
         let kind = Kind::Reference(contents, content);
-        Object { kind, handle: true, payer: space, home: Some(space) }
+        Object { kind, handle: true, payer: space, home: Some(space), hint: None }
+    }
+
+    /// As [`Self::snapshot`], of an object without a frame.
+    pub fn frameless(&mut self, space: usize, number: u64, offset: usize, size: usize) -> Object {
+        let tagged = self.is_tagged(space, number);
+        let contents = self.contents(space, number).repeated(offset, size, tagged);
+        let content = contents.classify();
+        let stat = &mut self.spaces[space].stat;
+        stat.create_bytes_written += size as u64;
+        stat.create_tag_bytes_written += if self.tags { size as u64 / TAG_GRANULE / 2 } else { 0 };
+        let kind = Kind::Frameless(contents, content, 0);
+        Object { kind, handle: true, payer: space, home: Some(space), hint: None }
     }
 
     /// Returns the bytes of a page's tags.

@@ -4,9 +4,11 @@
 //! It knows the documented behaviour only. Everything that can be counted exactly is: frames,
 //! tables, mappings, bytes written, TLB maintenance, faults by kind.
 
+mod ahead;
 mod apply;
 mod contents;
 mod leaf;
+mod mapping;
 mod memory;
 mod object;
 mod remap;
@@ -15,8 +17,9 @@ mod space;
 pub use apply::{End, Expected};
 pub use contents::Contents;
 pub use leaf::{Frame, Hardware, Own, State};
-pub use object::{Kind, Object};
-pub use space::{FlatMap, FlatSpace};
+pub use mapping::{FlatMap, Manner};
+pub use object::{Kind, Memory, Object};
+pub use space::FlatSpace;
 
 use crate::word::{CPUS, SLOTS, SPACES};
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -31,6 +34,8 @@ pub type ObjectId = usize;
 pub const OUTSIDE: usize = SPACES;
 /// Who pays for objects whose address space is no more: its account, which lives on.
 pub const GONE: usize = SPACES + 1;
+/// Who pays for the reference pages of tag hints.
+pub const KERNEL: usize = SPACES + 2;
 /// Anonymous memory.
 pub const ZERO: ObjectId = 0;
 
@@ -58,6 +63,8 @@ pub struct Flat {
     pub running: [usize; CPUS],
     /// Whether there are allocation tags.
     tags: bool,
+    /// Whether a long operation is under way: one fault then serves one page.
+    pub is_changing: bool,
     next_object: ObjectId,
     next_frame: u64,
 }
@@ -78,7 +85,7 @@ impl Flat {
         let contents = Contents::uniform(0, 0);
         let content = contents.classify();
         let kind = Kind::Reference(contents, content);
-        let zero = Object { kind, handle: true, payer: OUTSIDE, home: None };
+        let zero = Object { kind, handle: true, payer: OUTSIDE, home: None, hint: None };
         let mut flat = Flat {
             objects: BTreeMap::new(),
             spaces: vec![FlatSpace::default(); SPACES],
@@ -86,6 +93,7 @@ impl Flat {
             slots: [None; SLOTS],
             running: core::array::from_fn(|cpu| cpu % SPACES),
             tags,
+            is_changing: false,
             next_object: ZERO,
             next_frame: 0,
         };
@@ -116,7 +124,7 @@ impl Flat {
 
     /// Returns how many frames are in use.
     pub fn frames(&self) -> u64 {
-        let all: u64 = (0..=GONE).map(|payer| self.frames_of(payer)).sum();
+        let all: u64 = (0..=KERNEL).map(|payer| self.frames_of(payer)).sum();
         // Each page with a private frame pays for it, whoever else has it.
         let private = self.spaces.iter().map(|space| space.stat.private_frames).sum::<u64>();
         all - private + self.private_frames()
@@ -132,8 +140,14 @@ impl Flat {
     /// Returns how many bytes of kernel memory an address space's account pays for.
     pub fn kernel_bytes_of(&self, payer: usize, costs: Costs) -> u64 {
         let objects = self.objects.values().filter(|object| object.payer == payer);
-        let objects =
-            objects.map(|object| costs.object + if object.is_memory() { costs.pages } else { 0 });
+        let objects = objects.map(|object| {
+            costs.object
+                + match object.kind {
+                    Kind::Memory(_) => costs.pages,
+                    Kind::Frameless(_, _, kept) => kept,
+                    _ => 0,
+                }
+        });
         let mappings = self.spaces.get(payer).map_or(0, |space| space.runs(self).len() as u64);
         objects.sum::<u64>() + mappings * costs.mapping
     }

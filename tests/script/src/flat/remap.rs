@@ -27,7 +27,7 @@ impl Flat {
             return Err(Error::Overlap);
         }
         self.check_source(space, old, new.pages)?;
-        let positional = !self.objects[&self.spaces[space].pages[&old.start].object].is_reference();
+        let positional = !self.objects[&self.spaces[space].pages[&old.start].object].is_alike();
         let target = &mut self.spaces[space];
         let behind = old.range().end..old.range().end.max(old.start + new.pages);
         if !fixed && !retains && target.is_free(behind.clone()) {
@@ -73,7 +73,8 @@ impl FlatSpace {
         let like = self.pages[&like].clone();
         for number in range {
             let index = if positional { like.index + (number - start) } else { 0 };
-            self.pages.insert(number, Page { index, state: State::Clean, ..like.clone() });
+            self.pages
+                .insert(number, Page { index, seam: false, state: State::Clean, ..like.clone() });
         }
     }
 

@@ -1,22 +1,26 @@
 //! Address spaces as maps from page numbers, and the operations on them.
 
 use super::leaf::{Frame, Hardware, State};
+use super::mapping::{Manner, check_protection};
 use super::{Flat, Object, ObjectId, Sharing};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::ops::Range;
-use vellum_abi::{Error, MapFlags, MappingInfo, PAGE_SIZE, PageState, Protection, Stat};
+use vellum_abi::{Error, MapFlags, MappingInfo, PAGE_SIZE, PageState, Policy, Protection, Stat};
 
 /// One mapped page.
 #[derive(Clone, Debug)]
 pub struct Page {
     pub object: ObjectId,
-    /// The page of a finite object; zero of an endless one.
+    /// The page of the object; zero where all are alike.
     pub index: u64,
     pub protection: Protection,
     pub maximum: Protection,
     pub sharing: Sharing,
     pub sealed: bool,
+    pub manner: Manner,
+    /// Whether a mapping begins here that could be the continuation of the one before.
+    pub seam: bool,
     pub state: State,
 }
 
@@ -30,24 +34,6 @@ pub struct FlatSpace {
     pub resident: BTreeSet<(u32, u64)>,
     pub stat: Stat,
 }
-
-/// What `map` is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FlatMap {
-    pub object: ObjectId,
-    pub address: u64,
-    pub length: u64,
-    pub offset: u64,
-    pub protection: Protection,
-    /// What the handle allows.
-    pub rights: Protection,
-    /// What the mapping may ever allow.
-    pub maximum: Protection,
-    pub flags: MapFlags,
-}
-
-/// Where mappings without a wish begin.
-const BASE: u64 = 0x10_0000_0000 / PAGE_SIZE;
 
 pub(super) fn span(page: u64, level: u32) -> u64 {
     page >> (9 * (4 - level))
@@ -80,7 +66,9 @@ impl FlatSpace {
                     && last.maximum == page.maximum
                     && last.sharing == page.sharing
                     && last.sealed == page.sealed
-                    && (flat.objects[&page.object].is_reference() || last.index + 1 == page.index)
+                    && last.manner == page.manner
+                    && !page.seam
+                    && (flat.objects[&page.object].is_alike() || last.index + 1 == page.index)
             });
             match runs.last_mut() {
                 Some(run) if joins => run.end += 1,
@@ -121,90 +109,6 @@ impl FlatSpace {
 
     pub(super) fn is_sealed(&self, range: Range<u64>) -> bool {
         self.pages.range(range).any(|(_, page)| page.sealed)
-    }
-
-    /// Returns where a mapping goes that has no wish: at a multiple of a table's span if it is as
-    /// large as one.
-    fn room(&self, pages: u64) -> u64 {
-        if pages < 512 {
-            return self.lowest_gap(pages);
-        }
-        self.lowest_gap(pages + 511).next_multiple_of(512)
-    }
-
-    pub(super) fn lowest_gap(&self, pages: u64) -> u64 {
-        let mut start = BASE;
-        for number in self.pages.range(BASE..).map(|(number, _)| *number) {
-            if number - start >= pages {
-                break;
-            }
-            start = number + 1;
-        }
-        start
-    }
-
-    /// Chooses where a mapping goes.
-    fn place(&self, request: &FlatMap) -> Result<u64, Error> {
-        let (first, pages) = (request.address / PAGE_SIZE, request.length / PAGE_SIZE);
-        let fixed = request.flags.contains(MapFlags::FIXED);
-        if fixed || request.address != 0 {
-            let end = request.address.checked_add(request.length).ok_or(Error::OutOfRange)?;
-            if request.address < vellum_abi::USER_START || end > vellum_abi::USER_END {
-                return Err(Error::OutOfRange);
-            }
-            let replaces = request.flags.contains(MapFlags::REPLACE);
-            if replaces || self.is_free(first..first + pages) {
-                return Ok(first);
-            }
-            if fixed {
-                return Err(Error::Overlap);
-            }
-        }
-        Ok(self.room(pages))
-    }
-
-    /// Maps. Returns the first page, and whether a range was replaced.
-    pub fn map(&mut self, object: &Object, request: &FlatMap, tags: bool) -> Result<u64, Error> {
-        check_protection(request.protection, tags)?;
-        if [request.address, request.length, request.offset].iter().any(|n| n % PAGE_SIZE != 0) {
-            return Err(Error::Misaligned);
-        }
-        let (pages, offset) = (request.length / PAGE_SIZE, request.offset / PAGE_SIZE);
-        let shared = request.flags.contains(MapFlags::SHARED);
-        let writes = request.protection.contains(Protection::WRITE);
-        if pages == 0 {
-            return Err(Error::InvalidSize);
-        }
-        if object.pages().is_some_and(|size| offset + pages > size) {
-            return Err(Error::BeyondEnd);
-        }
-        if request.protection.contains(Protection::TAGGED) && !object.has_tags() {
-            return Err(Error::TagsUnsupported);
-        }
-        if shared && writes && !object.is_memory() {
-            return Err(Error::SharedWritable);
-        }
-        if !request.maximum.contains(request.protection) {
-            return Err(Error::MissingRight);
-        }
-        let first = self.place(request)?;
-        if self.is_sealed(first..first + pages) {
-            return Err(Error::Sealed);
-        }
-        self.clear(first..first + pages);
-        for number in 0..pages {
-            let page = Page {
-                object: request.object,
-                index: if object.is_reference() { 0 } else { offset + number },
-                protection: request.protection,
-                maximum: request.maximum,
-                sharing: if shared { Sharing::Shared } else { Sharing::Private },
-                sealed: request.flags.contains(MapFlags::SEALED),
-                state: State::Clean,
-            };
-            self.pages.insert(first + number, page);
-        }
-        Ok(first)
     }
 
     /// Unmaps.
@@ -308,12 +212,18 @@ impl FlatSpace {
             }
         }
         let mut clone = FlatSpace { pages: self.pages.clone(), ..FlatSpace::default() };
-        for (number, page) in &self.pages {
+        let mut touched = Vec::new();
+        for (number, page) in &mut clone.pages {
+            if page.manner.policy == Policy::InMapping && matches!(page.state, State::ReadShared) {
+                // It shows the page of the parent's mapping.
+                page.state = State::Clean;
+            }
             clone.stat.private_frames += u64::from(matches!(page.state, State::Private(_)));
             if !matches!(page.state, State::Clean) {
-                clone.grow(*number);
+                touched.push(*number);
             }
         }
+        touched.into_iter().for_each(|number| clone.grow(number));
         clone
     }
 
@@ -360,22 +270,11 @@ impl FlatSpace {
             flags: (if shared { MapFlags::SHARED } else { MapFlags::NONE }
                 | if first.sealed { MapFlags::SEALED } else { MapFlags::NONE })
             .bits(),
-            policy: 0,
+            policy: first.manner.policy as u64,
             offset: first.index * PAGE_SIZE,
             kind,
             detail,
             page: page as u64,
         })
     }
-}
-
-fn check_protection(protection: Protection, tags: bool) -> Result<(), Error> {
-    let both = Protection::WRITE.union(Protection::EXECUTE);
-    if protection.contains(both) {
-        return Err(Error::WriteAndExecute);
-    }
-    if protection.contains(Protection::TAGGED) && !tags {
-        return Err(Error::TagsUnsupported);
-    }
-    Ok(())
 }

@@ -8,7 +8,7 @@ use vellum_script::flat::{End, Expected, Flat, FlatMap};
 use vellum_script::op::Op;
 use vellum_script::word::{Address, Content, Count, Kind, SLOTS, SPACES};
 use vellum_user::abi::{
-    Call, Error, Handle, MapOptions, MappingInfo, PAGE_SIZE, Protection, Rights, Stat,
+    Advice, Call, Error, Handle, MapOptions, MappingInfo, PAGE_SIZE, Protection, Rights, Stat,
 };
 use vellum_user::{MemoryObject, calls, system, testing};
 
@@ -93,8 +93,15 @@ impl Both {
             }
             (Op::Snapshot { space, slot, content }, Expected::Object(wanted)) => {
                 self.close(slot.0)?;
-                let made = self.snapshot(space.0, *content);
+                let made = self.content(Call::RefpageCreate, space.0, *content);
                 same("snapshot", made.as_ref().err(), wanted.as_ref().err())?;
+                self.slots[slot.0] = made.ok().map(|handle| Held::There(space.0, handle));
+                Ok(())
+            }
+            (Op::Frameless { space, slot, content }, Expected::Object(wanted)) => {
+                self.close(slot.0)?;
+                let made = self.content(Call::RefpageCreateFrameless, space.0, *content);
+                same("frameless", made.as_ref().err(), wanted.as_ref().err())?;
                 self.slots[slot.0] = made.ok().map(|handle| Held::There(space.0, handle));
                 Ok(())
             }
@@ -120,6 +127,22 @@ impl Both {
                 let range = (old.address(), old.length());
                 let done = process.remap(range, new.length(), moving.0, new.address());
                 same("remap", done, wanted)
+            }
+            (
+                Op::PopulateRead { space, span }
+                | Op::PopulateWrite { space, span }
+                | Op::Promote { space, span },
+                Expected::Call(wanted),
+            ) => {
+                let advice = match op {
+                    Op::PopulateRead { .. } => Advice::PopulateRead,
+                    Op::PopulateWrite { .. } => Advice::PopulateWrite,
+                    _ => Advice::Promote,
+                };
+                let process = self.agent(space.0).process.handle();
+                // SAFETY: the range belongs to another process.
+                let done = unsafe { calls::advise(process, span.address(), span.length(), advice) };
+                same("advice", done.map(|()| 0), wanted)
             }
             (Op::KernelRead { space, address, count }, Expected::Bytes(wanted)) => {
                 let mut bytes = vec![0; part(*address, *count)];
@@ -178,10 +201,10 @@ impl Both {
         self.rebase(&[from, to])
     }
 
-    fn snapshot(&self, space: usize, content: Content) -> Result<Handle, Error> {
+    fn content(&self, call: Call, space: usize, content: Content) -> Result<Handle, Error> {
         // Whatever tag the pointer carries, the content is the address's.
         let arguments = [content.address.0 | 7 << 56, content.size, 0];
-        let word = self.agent(space).call(Call::RefpageCreate as u64, &arguments)?;
+        let word = self.agent(space).call(call as u64, &arguments)?;
         Ok(Handle::from_word(word).expect("the kernel gives out handles"))
     }
 
@@ -189,6 +212,7 @@ impl Both {
         let agent = self.agent(space);
         let FlatMap { address, length, offset, protection, flags, .. } = *request;
         let options = MapOptions { protection, flags, ..MapOptions::default() };
+        let options = request.style.apply(options);
         let map_fn = |object| agent.process.map(object, address, length, options, offset);
         match &self.slots[slot] {
             None => map_fn(Handle::ANONYMOUS),
@@ -281,6 +305,7 @@ fn create(kind: Kind) -> Result<MemoryObject, Error> {
         Kind::Pattern(byte) => MemoryObject::pattern(byte),
         Kind::Tagged(tag) => MemoryObject::tagged(tag),
         Kind::Memory(pages) => MemoryObject::new(pages * PAGE_SIZE),
+        Kind::Wrap(pages) => MemoryObject::wrap(pages * PAGE_SIZE),
         Kind::Fixed(_) => Err(Error::InvalidState),
     }
 }
@@ -291,7 +316,7 @@ fn part(address: Address, count: Count) -> usize {
 }
 
 /// Returns the counters that scripts determine.
-fn counts(stat: &Stat) -> [(&'static str, u64); 17] {
+fn counts(stat: &Stat) -> [(&'static str, u64); 19] {
     [
         ("private frames", stat.private_frames),
         ("table frames", stat.pt_frames),
@@ -303,6 +328,8 @@ fn counts(stat: &Stat) -> [(&'static str, u64); 17] {
         ("object faults", stat.faults_object),
         ("spurious faults", stat.faults_spurious),
         ("denied", stat.faults_denied),
+        ("pages around", stat.pages_around),
+        ("pages populated", stat.pages_populated),
         ("bytes filled", stat.bytes_filled),
         ("bytes copied", stat.bytes_copied),
         ("tag bytes", stat.tag_bytes_written),
