@@ -270,6 +270,8 @@ mod tests {
         assert_eq!(parent.charge_kernel(41), Err(VmError::LimitReached));
         parent.take_back(&limits);
         assert_eq!(parent.charge_handle(), Ok(()));
+        parent.credit_handle();
+        assert_eq!((parent.handles(), parent.charge_handle()), (0, Ok(())));
         let info = parent.info();
         assert_eq!((info.frames_granted, info.frames, info.handles), (0, 2, 1));
     }

@@ -67,7 +67,7 @@ impl Flat {
             *(if shown { &mut stat.faults_write_cow } else { &mut stat.faults_write_fresh }) += 1;
             self.make_private(index, number);
         } else {
-            self.show(index, number);
+            self.show(index, number, access);
         }
         Ok(NEW)
     }
@@ -85,7 +85,7 @@ impl Flat {
     }
 
     /// Shows a clean page's object, and that of its neighbours if the mapping has that switched on.
-    fn show(&mut self, index: usize, number: u64) {
+    fn show(&mut self, index: usize, number: u64, access: FaultAccess) {
         let page = &self.spaces[index].pages[&number];
         let manner = page.manner;
         if self.goes_by_spans(page) {
@@ -101,7 +101,8 @@ impl Flat {
             Sharing::Shared => stat.faults_object += 1,
             Sharing::Private => stat.faults_read_map += 1,
         }
-        if manner.around != 0 && !code && !self.is_changing {
+        let alone = code || self.is_changing || access == FaultAccess::Write;
+        if manner.around != 0 && !alone {
             let start = number >> manner.around << manner.around;
             let clean = self.count_clean(index);
             self.show_all(index, number, start..start + (1 << manner.around));
