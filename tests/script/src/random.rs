@@ -2,15 +2,12 @@
 
 use crate::flat::Flat;
 use crate::op::Op;
-use crate::word::{Address, Byte, PointerTag, WINDOW};
+use crate::word::{Address, Byte, Cpu, PointerTag, WINDOW};
 use alloc::vec::Vec;
-use vellum_abi::PAGE_SIZE;
+use vellum_abi::{PAGE_SIZE, Switches};
 
 /// Of so many operations that would end a process one is kept.
 const DEATHS: u64 = 64;
-
-/// Of so many stores one is the first of a run.
-const RUNS: u64 = 16;
 
 /// What random operations may use.
 #[derive(Clone, Copy, Debug)]
@@ -110,24 +107,27 @@ impl Generator {
             let dies = flat.would_die(&op);
             let wanted = !dies || self.rng.below(DEATHS) == 0;
             if wanted && self.rng.setting.has(&op, dies) {
-                self.ascend(&op);
+                self.ascend(&op, flat);
                 return op;
             }
         }
     }
 
-    /// Lets some stores be the first of a run, each to the page above the last.
-    fn ascend(&mut self, op: &Op) {
-        let Op::Store { cpu, address, .. } = *op else { return };
-        if self.rng.below(RUNS) == 0 {
-            let store = |page| Op::Store {
-                cpu,
-                address: Address(address.0 + page * PAGE_SIZE),
-                tag: PointerTag(None),
-                byte: Byte(page as u8),
-            };
-            self.ahead.extend((1..WINDOW).rev().map(store));
-        }
+    /// Lets a run of stores, each to the page above the last, go through a new mapping with batches:
+    /// by chance alone there would hardly ever be one.
+    fn ascend(&mut self, op: &Op, flat: &Flat) {
+        let Op::Map { space, span, style, .. } = op else { return };
+        let running = flat.running.iter().position(|running| *running == space.0);
+        let Some(cpu) = running.filter(|_| style.switches.contains(Switches::BATCH)) else {
+            return;
+        };
+        let store = |page: u64| Op::Store {
+            cpu: Cpu(cpu),
+            address: Address(page * PAGE_SIZE),
+            tag: PointerTag(None),
+            byte: Byte(page as u8),
+        };
+        self.ahead.extend(span.range().rev().map(store));
     }
 }
 

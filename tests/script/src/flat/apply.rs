@@ -78,6 +78,9 @@ impl Flat {
             Op::Decommit { space, span } => call(self.spaces[space.0].decommit(span.range())),
             Op::Remap { space, old, new, moving } => {
                 let first = self.remap(space.0, old, new, moving.0);
+                if let Ok(first) = first {
+                    self.populate_eager(space.0, first + old.pages..first + new.pages);
+                }
                 Expected::Call(first.map(|first| first * PAGE_SIZE))
             }
             Op::PopulateRead { space, span } => {

@@ -95,28 +95,37 @@ impl Flat {
             };
             self.spaces[space].pages.insert(first + number, page);
         }
-        if policy == Policy::Eager {
-            let possible = [FaultAccess::Read, FaultAccess::Execute];
-            let access = possible.into_iter().find(|access| allows(request.protection, *access));
-            access.into_iter().for_each(|access| {
-                self.make_present(space, first..first + pages, access);
-            });
-        }
+        self.populate_eager(space, first..first + pages);
         Ok(first)
+    }
+
+    /// Populates pages that a mapping has gained, if its policy is to, as far as it allows an access.
+    pub(super) fn populate_eager(&mut self, space: usize, range: Range<u64>) {
+        let Some(page) = self.spaces[space].pages.get(&range.start) else { return };
+        if page.manner.policy == Policy::Eager && !range.is_empty() {
+            let (protection, mut possible) =
+                (page.protection, [FaultAccess::Read, FaultAccess::Execute].into_iter());
+            if let Some(access) = possible.find(|access| allows(protection, *access)) {
+                self.make_present(space, range, access);
+            }
+        }
     }
 
     /// Finds or makes what a mapping shows.
     fn shown(&mut self, space: usize, request: &FlatMap) -> ObjectId {
         let mut shown = request.object;
         if let Some(tag) = request.style.tag.filter(|tag| *tag != 0) {
+            // The tables and blocks of the kernel's page would be at everybody's expense.
+            let own = request.style.switches.intersection(SPANS) != Switches::NONE;
+            let (payer, hint) = if own { (space, None) } else { (KERNEL, Some(tag)) };
             let mut all = self.objects.iter();
-            let there = all.find(|(_, object)| object.hint == Some(tag)).map(|(id, _)| *id);
+            let there = all.find(|(_, object)| !own && object.hint == hint).map(|(id, _)| *id);
             shown = there.unwrap_or_else(|| {
                 self.created(space);
                 let contents = Contents::uniform(0, tag);
                 let content = contents.classify();
                 let kind = Kind::Reference(contents, content);
-                self.add(Object { kind, handle: false, payer: KERNEL, home: None, hint: Some(tag) })
+                self.add(Object { kind, handle: false, payer, home: None, hint })
             });
         }
         if request.style.policy == Policy::InMapping {
