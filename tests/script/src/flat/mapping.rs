@@ -194,13 +194,14 @@ impl Flat {
         if !flat.covers(range.clone()) {
             return Err(Error::NotMapped);
         }
-        for (_, page) in flat.pages.range(range) {
-            if !page.manner.has(Switches::HUGE) {
-                return Err(Error::WrongPolicy);
-            }
-            if !page.protection.contains(Protection::WRITE) || !self.goes_by_spans(page) {
-                return Err(Error::NotPermitted);
-            }
+        // One reason after the other, each of the whole range.
+        if flat.pages.range(range.clone()).any(|(_, page)| !page.manner.has(Switches::HUGE)) {
+            return Err(Error::WrongPolicy);
+        }
+        let refuses =
+            |page: &Page| !page.protection.contains(Protection::WRITE) || !self.goes_by_spans(page);
+        if flat.pages.range(range).any(|(_, page)| refuses(page)) {
+            return Err(Error::NotPermitted);
         }
         Ok(())
     }
