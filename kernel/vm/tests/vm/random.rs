@@ -19,7 +19,7 @@ const LENGTH: u64 = 200;
 /// Threads that run scripts side by side.
 const THREADS: u64 = 2;
 
-/// What 20,000 operations come across, or they test too little.
+/// What 100,000 operations come across, or they test too little.
 const REACHED: &[&str] = &[
     "ahead 2",
     "change Err(MissingRight)",
@@ -163,7 +163,7 @@ fn any_sequence_of_operations_does_what_the_flat_model_does() {
     }
     let seconds = begun.elapsed().as_secs_f64();
     println!("{operations} operations, seed {seed}, {seconds:.1} s: {seen:#?}");
-    if operations >= 20_000 {
+    if operations >= 100_000 {
         for name in REACHED {
             assert!(seen.contains_key(*name), "{operations} operations never came across {name}");
         }
