@@ -116,6 +116,40 @@ impl<C: Display, V: Display> Display for Figure<'_, C, V> {
     }
 }
 
+/// Samples of one case of the measurement "paths", in instructions.
+#[derive(Debug)]
+pub struct Samples<'a> {
+    /// Which case.
+    pub case: &'a str,
+    /// One number each; their order is lost.
+    pub samples: &'a mut [u64],
+    /// The mean, where it is not that of the samples as they are.
+    pub mean: Option<Hundredths>,
+    /// As in [`Figure`].
+    pub suffix: &'a str,
+    /// Whether the host tool wants the figures besides.
+    pub figures: bool,
+}
+
+impl Samples<'_> {
+    /// Writes one line for humans and, if they were asked for, the figures, by `line_fn`.
+    pub fn print(self, mut line_fn: impl FnMut(fmt::Arguments)) {
+        let Samples { case, samples, mean, suffix, figures } = self;
+        let mean = mean.or_else(|| Hundredths::mean(samples.iter().sum(), samples.len() as u64));
+        let mean = mean.unwrap_or(0.into());
+        let median = Hundredths::median(samples).unwrap_or(0.into());
+        let bound = |sample: Option<&u64>| sample.copied().unwrap_or(0);
+        let (least, most) = (bound(samples.first()), bound(samples.last()));
+        line_fn(format_args!("{case:<26}{mean:>10}{median:>10}{least:>8}{most:>8}"));
+        if figures {
+            let (bench, unit) = ("paths", "instructions");
+            for (metric, value) in [("instructions", mean), ("instructions_median", median)] {
+                line_fn(format_args!("{}", Figure { bench, case, suffix, metric, unit, value }));
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{Figure, Hundredths};

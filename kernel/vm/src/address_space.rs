@@ -148,10 +148,33 @@ impl<M: Machine> AddressSpace<M> {
     /// Takes the lock exclusively, hands the state over and bumps the generation.
     pub(crate) fn exclusive<R>(&self, change_fn: impl FnOnce(&mut State<M>) -> R) -> R {
         let mut state = self.state.write();
-        state.generation += 1;
         let result = change_fn(&mut state);
-        self.counters.set(Counter::Mappings, state.mappings.count());
+        self.changed(&mut state);
         result
+    }
+
+    /// As [`Self::exclusive`], for what begins an operation and needs the address space at rest. A
+    /// refusal has changed nothing, so it sends no fault that is under way round again.
+    ///
+    /// # Errors
+    /// `Refusal::Changing`, `Closed`, and what `begin_fn` refuses.
+    pub(crate) fn begin_change<R>(
+        &self,
+        begin_fn: impl FnOnce(&mut State<M>) -> Result<R, Refusal>,
+    ) -> Result<R, Refusal> {
+        let mut state = self.state.write();
+        state.at_rest()?;
+        // Handed on as it is: what begins may be large.
+        let begun = begin_fn(&mut state);
+        if begun.is_ok() {
+            self.changed(&mut state);
+        }
+        begun
+    }
+
+    fn changed(&self, state: &mut State<M>) {
+        state.generation += 1;
+        self.counters.set(Counter::Mappings, state.mappings.count());
     }
 }
 

@@ -164,8 +164,7 @@ impl<M: Machine> AddressSpace<M> {
         self.complete(task)
     }
 
-    /// As the rest of [`Self::attempt`], where tables are missing or an object's, or where the mapping has
-    /// something switched on.
+    /// As the rest of [`Self::attempt`], off the usual tables or with something switched on.
     #[cold]
     #[inline(never)]
     fn begin_otherwise(
@@ -264,6 +263,7 @@ impl<M: Machine> AddressSpace<M> {
         attempt.map_err(death)
     }
 
+    /// As [`Self::complete`], in one place for all that is off the short way.
     #[inline(never)]
     fn complete_otherwise(&self, task: Task<M>) -> Result<Attempt, ExitKind> {
         self.complete(task)

@@ -195,14 +195,6 @@ impl<M: Machine> Mappings<M> {
         Node::<M>::facts_in(&self.root, range)
     }
 
-    /// Returns the mappings that share a page with the range, from below.
-    pub fn in_range(&self, range: &PageRange) -> impl Iterator<Item = &Mapping<M>> {
-        let end = range.end();
-        let first = self.at_or_above(range.start());
-        core::iter::successors(first, |mapping| self.at_or_above(mapping.range.end()))
-            .take_while(move |mapping| mapping.range.start() < end)
-    }
-
     /// Returns the lowest range of `pages` pages from `base` on that is free.
     #[must_use]
     pub fn find_gap(&self, base: Page, pages: u64) -> Option<PageRange> {

@@ -225,8 +225,7 @@ impl<M: Machine> MemoryObject<M> {
         first: FrameAddress,
         pages: u64,
     ) -> Result<MemoryObject<M>, VmError> {
-        account.charge_kernel(Self::BYTES)?;
-        Ok(MemoryObject { machine, account, contents: Contents::Fixed { first, pages } })
+        MemoryObject::of_frames(machine, account, Contents::Fixed { first, pages })
     }
 
     /// Makes an object of device registers.
@@ -239,8 +238,16 @@ impl<M: Machine> MemoryObject<M> {
         first: FrameAddress,
         pages: u64,
     ) -> Result<MemoryObject<M>, VmError> {
+        MemoryObject::of_frames(machine, account, Contents::Device { first, pages })
+    }
+
+    fn of_frames(
+        machine: M,
+        account: M::Shared<Account>,
+        contents: Contents<M>,
+    ) -> Result<MemoryObject<M>, VmError> {
         account.charge_kernel(Self::BYTES)?;
-        Ok(MemoryObject { machine, account, contents: Contents::Device { first, pages } })
+        Ok(MemoryObject { machine, account, contents })
     }
 
     /// Returns whether the object is device registers: mapped shared, never copied, never

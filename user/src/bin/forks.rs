@@ -10,7 +10,7 @@ extern crate alloc;
 use alloc::vec;
 use alloc::vec::Vec;
 use vellum_user::abi::{Error, Handle};
-use vellum_user::figures::{Figure, Hundredths};
+use vellum_user::figures::Samples;
 use vellum_user::handles::Process;
 use vellum_user::mapping::{MapRequest, PAGE};
 use vellum_user::{Arguments, Mapping, MemoryObject, calls, counter, println, system, testing};
@@ -88,15 +88,6 @@ fn stores(case: &str, mapping: &Mapping, tag: u8, figures: bool) -> Result<(), E
 
 /// Prints one case for humans and, if they were asked for, as figures.
 fn print(case: &str, samples: &mut [u64], figures: bool) {
-    let count = samples.len() as u64;
-    let mean = Hundredths::mean(samples.iter().sum(), count).unwrap_or(0.into());
-    let median = Hundredths::median(samples).unwrap_or(0.into());
-    let (least, most) = (samples[0], samples[samples.len() - 1]);
-    println!("{case:<26}{mean:>10}{median:>10}{least:>8}{most:>8}");
-    if figures {
-        let (suffix, unit) = (system::figure_suffix(), "instructions");
-        for (metric, value) in [("instructions", mean), ("instructions_median", median)] {
-            println!("{}", Figure { bench: "paths", case, suffix, metric, unit, value });
-        }
-    }
+    let suffix = system::figure_suffix();
+    Samples { case, samples, mean: None, suffix, figures }.print(|line| println!("{line}"));
 }

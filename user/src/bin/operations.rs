@@ -10,7 +10,7 @@ extern crate alloc;
 use alloc::vec::Vec;
 use core::arch::asm;
 use vellum_user::abi::{Call, Error, Handle, MapFlags, MapOptions, Protection};
-use vellum_user::figures::{Figure, Hundredths};
+use vellum_user::figures::{Hundredths, Samples};
 use vellum_user::mapping::{MapRequest, PAGE};
 use vellum_user::{Arguments, Mapping, MemoryObject, println, system, testing};
 
@@ -125,7 +125,7 @@ impl Bench {
                 self.samples.push(map + unmap);
             }
         }
-        self.print(case);
+        self.print(case, None);
     }
 
     /// Gives [`TOUCHED`] private pages back at once.
@@ -141,8 +141,8 @@ impl Bench {
             self.samples.push(instructions / TOUCHED as u64);
             total += instructions;
         }
-        let mean = Hundredths::mean(total, (ROUNDS * TOUCHED) as u64).unwrap_or(0.into());
-        self.print_with("unmap_touched_per_page", mean);
+        let mean = Hundredths::mean(total, (ROUNDS * TOUCHED) as u64);
+        self.print("unmap_touched_per_page", mean);
         Ok(())
     }
 
@@ -157,30 +157,15 @@ impl Bench {
         }
         let measured = (0..mapping.pages()).filter(|page| !is_first(*page)).take(SAMPLES);
         self.samples.extend(measured.map(|page| count_load(mapping.pointer(page * PAGE))));
-        self.print(case);
+        self.print(case, None);
         Ok(())
     }
 
-    /// Prints a case by its samples, which are used up.
-    fn print(&mut self, case: &str) {
-        let count = self.samples.len() as u64;
-        let mean = Hundredths::mean(self.samples.iter().sum(), count).unwrap_or(0.into());
-        self.print_with(case, mean);
-    }
-
-    /// Prints one case for humans and, if they were asked for, as figures.
-    fn print_with(&mut self, case: &str, mean: Hundredths) {
-        let median = Hundredths::median(&mut self.samples).unwrap_or(0.into());
-        let least = self.samples.first().copied().unwrap_or(0);
-        let most = self.samples.last().copied().unwrap_or(0);
-        println!("{case:<26}{mean:>10}{median:>10}{least:>8}{most:>8}");
-        if self.figures {
-            let suffix = system::figure_suffix();
-            for (metric, value) in [("instructions", mean), ("instructions_median", median)] {
-                let unit = "instructions";
-                println!("{}", Figure { bench: "paths", case, suffix, metric, unit, value });
-            }
-        }
+    /// Prints one case by its samples, which are used up, and its mean where that is another.
+    fn print(&mut self, case: &str, mean: Option<Hundredths>) {
+        let (samples, figures) = (&mut self.samples[..], self.figures);
+        let suffix = system::figure_suffix();
+        Samples { case, samples, mean, suffix, figures }.print(|line| println!("{line}"));
         self.samples.clear();
     }
 }

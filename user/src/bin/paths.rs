@@ -13,7 +13,7 @@ extern crate alloc;
 use alloc::{format, vec, vec::Vec};
 use core::arch::asm;
 use vellum_user::abi::{Call, Error, Handle, Switches};
-use vellum_user::figures::{Figure, Hundredths};
+use vellum_user::figures::Samples;
 use vellum_user::mapping::{MapRequest, PAGE};
 use vellum_user::{Arguments, Mapping, MemoryObject, println, system, testing};
 
@@ -172,17 +172,8 @@ impl Bench {
 
     /// Prints one case for humans and, if they were asked for, as figures.
     fn print(&mut self, case: &str) {
-        let count = self.samples.len() as u64;
-        let mean = Hundredths::mean(self.samples.iter().sum(), count).unwrap_or(0.into());
-        let median = Hundredths::median(&mut self.samples).unwrap_or(0.into());
-        let (least, most) = (self.samples[0], self.samples[SAMPLES - 1]);
-        println!("{case:<26}{mean:>10}{median:>10}{least:>8}{most:>8}");
-        if self.figures {
-            let suffix = system::figure_suffix();
-            for (metric, value) in [("instructions", mean), ("instructions_median", median)] {
-                let unit = "instructions";
-                println!("{}", Figure { bench: "paths", case, suffix, metric, unit, value });
-            }
-        }
+        let (samples, figures) = (&mut self.samples[..], self.figures);
+        let suffix = system::figure_suffix();
+        Samples { case, samples, mean: None, suffix, figures }.print(|line| println!("{line}"));
     }
 }

@@ -1,8 +1,8 @@
 //! The kernel's own reads and writes of a process's memory.
 //!
 //! A page is made present as the process's own access would make it, then used under the shared
-//! lock, so that nobody can unmap it meanwhile. Reads never take a frame; writes get a private one
-//! first and never reach a frame that is not the process's to write.
+//! lock, so that nobody can unmap it meanwhile. So a read takes a frame only where the process's own
+//! would; writes get a private one first and never reach a frame that is not the process's to write.
 
 use crate::addr::{FrameAddress, PAGE_SHIFT, Page, UserPointer};
 use crate::address_space::AddressSpace;

@@ -13,8 +13,7 @@ impl<M: Machine> AddressSpace<M> {
     /// # Errors
     /// `NotMapped`, `Sealed`.
     pub fn decommit(&self, range: PageRange) -> Result<Change<M>, Refusal> {
-        self.exclusive(|state| {
-            state.at_rest()?;
+        self.begin_change(|state| {
             if !state.mappings.covers(&range) {
                 return Err(VmError::NotMapped.into());
             }

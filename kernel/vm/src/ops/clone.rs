@@ -29,8 +29,7 @@ impl<M: Machine> AddressSpace<M> {
     /// # Errors
     /// `Refusal::Changing`; `Closed`.
     pub fn clone_space(&self) -> Result<Cloning, Refusal> {
-        self.exclusive(|state| {
-            state.at_rest()?;
+        self.begin_change(|state| {
             state.changing = Some(PageRange::whole());
             Ok(Cloning { cursor: PageRange::whole().start() })
         })

@@ -236,8 +236,7 @@ impl<M: Machine> AddressSpace<M> {
         // A refused call has changed nothing, so what is made for it counts only when it is mapped.
         let made = Counters::new();
         let shown = Shown::of(self, request, &made)?;
-        let mapped = self.exclusive(|state| {
-            state.at_rest()?;
+        let mapped = self.begin_change(|state| {
             let range = request.place(state)?;
             let address = range.start().address();
             if !state.mappings.is_free(&range) {

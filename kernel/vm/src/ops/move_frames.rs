@@ -24,10 +24,7 @@ impl<M: Machine> AddressSpace<M> {
     /// # Errors
     /// `Refusal::Changing`; `Closed`.
     pub fn move_frames(&self) -> Result<Change<M>, Refusal> {
-        self.exclusive(|state| {
-            state.at_rest()?;
-            Ok(Change::move_frames(state))
-        })
+        self.begin_change(|state| Ok(Change::move_frames(state)))
     }
 }
 

@@ -82,8 +82,7 @@ impl<M: Machine> AddressSpace<M> {
     /// # Errors
     /// `NotMapped`; `MissingRight` if a mapping in the range does not allow the access.
     pub fn populate(&self, range: PageRange, access: FaultAccess) -> Result<Change<M>, Refusal> {
-        self.exclusive(|state| {
-            state.at_rest()?;
+        self.begin_change(|state| {
             if !state.mappings.covers(&range) {
                 return Err(VmError::NotMapped.into());
             }

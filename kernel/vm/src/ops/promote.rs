@@ -73,8 +73,7 @@ impl<M: Machine> AddressSpace<M> {
     /// `NotMapped`; `WrongPolicy` unless every mapping has HUGE switched on; `NotPermitted` where
     /// one allows no write or allows execution.
     pub fn promote(&self, range: PageRange) -> Result<Promotion<M>, Refusal> {
-        self.exclusive(|state| {
-            state.at_rest()?;
+        self.begin_change(|state| {
             if !state.mappings.covers(&range) {
                 return Err(VmError::NotMapped.into());
             }

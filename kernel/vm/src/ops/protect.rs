@@ -21,8 +21,7 @@ impl<M: Machine> AddressSpace<M> {
     /// `MissingRight`; `OutOfKernelMemory`, `LimitReached`.
     pub fn protect(&self, range: PageRange, protection: Protection) -> Result<Change<M>, Refusal> {
         check_protection(&self.machine, protection)?;
-        self.exclusive(|state| {
-            state.at_rest()?;
+        self.begin_change(|state| {
             check_mappings(state, &range, protection)?;
             Splits::prepare(self, state, &range)?.apply(state);
             Ok(Change::protect(state, range, protection))

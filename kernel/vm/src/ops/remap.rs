@@ -124,7 +124,7 @@ impl Plan {
     /// their spans.
     fn place<M: Machine>(&self, state: &State<M>) -> Result<PageRange, VmError> {
         if let Some(target) = self.target {
-            let sealed = state.mappings.in_range(&target).any(|mapping| mapping.sealed);
+            let sealed = state.mappings.facts(&target).any_sealed();
             return if sealed { Err(VmError::Sealed) } else { Ok(target) };
         }
         if !self.flags.contains(RemapFlags::MAYMOVE) {
@@ -166,8 +166,7 @@ impl<M: Machine> AddressSpace<M> {
     /// `OutOfKernelMemory`, `LimitReached`.
     pub fn remap(&self, request: &RemapRequest) -> Result<Begun<M>, Refusal> {
         let plan = request.plan()?;
-        self.exclusive(|state| {
-            state.at_rest()?;
+        self.begin_change(|state| {
             let mapping = plan.source(state)?;
             if let Some(range) = plan.in_place(state) {
                 return Ok(self.resize(state, &plan.old, range)?);

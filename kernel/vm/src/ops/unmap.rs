@@ -14,8 +14,7 @@ impl<M: Machine> AddressSpace<M> {
     /// # Errors
     /// `NotMapped`, `Sealed`, `OutOfKernelMemory`, `LimitReached`.
     pub fn unmap(&self, range: PageRange) -> Result<Change<M>, Refusal> {
-        self.exclusive(|state| {
-            state.at_rest()?;
+        self.begin_change(|state| {
             let first = state.mappings.at_or_above(range.start());
             let first = first.filter(|first| first.range.start() < range.end());
             let first = first.ok_or(VmError::NotMapped)?;
@@ -40,8 +39,7 @@ impl<M: Machine> AddressSpace<M> {
     /// # Errors
     /// `Refusal::Changing`; `Closed` if it was begun before.
     pub fn teardown(&self) -> Result<Change<M>, Refusal> {
-        self.exclusive(|state| {
-            state.at_rest()?;
+        self.begin_change(|state| {
             state.closed = true;
             Ok(Change::unmap(state, PageRange::whole(), None))
         })

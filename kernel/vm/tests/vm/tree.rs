@@ -111,7 +111,7 @@ fn compare(tree: &Tree, flat: &BTreeMap<u64, u64>, page: u64, pages: u64) {
     let (low, high) = mappings.around(here);
     assert_eq!((bounds(low), bounds(high)), (below, above));
     assert_eq!(mappings.facts(&asked), naive_facts(mappings, &asked));
-    let inside: Vec<_> = mappings.in_range(&asked).map(|found| bounds(Some(found))).collect();
+    let inside: Vec<_> = in_range(mappings, &asked).map(|found| bounds(Some(found))).collect();
     let overlapping = flat.iter().map(pair).filter(|(a, b)| *a < page + pages && *b > page);
     assert_eq!(inside, overlapping.map(Some).collect::<Vec<_>>());
     let gap = mappings.find_gap(here, pages).map(|gap| gap.start().number());
@@ -294,4 +294,15 @@ fn facts_follow_a_change_of_protection() {
     }
     tree.mappings.set_protection(Page::from_number(BASE + 40), Protection::EXECUTE);
     assert_eq!(served(&tree, &whole), [false; 3]);
+}
+
+/// Returns the mappings that share a page with a range, from below.
+fn in_range<'a>(
+    mappings: &'a Mappings<Model<Single>>,
+    range: &PageRange,
+) -> impl Iterator<Item = &'a Mapping<Model<Single>>> {
+    let end = range.end();
+    let first = mappings.at_or_above(range.start());
+    core::iter::successors(first, |mapping| mappings.at_or_above(mapping.range.end()))
+        .take_while(move |mapping| mapping.range.start() < end)
 }
