@@ -31,7 +31,7 @@ words! {
         faults_write_upgrade,
         /// Faults that mapped a frame of a shared object for its users to change.
         faults_object,
-        /// Faults that found nothing to do.
+        /// Faults that found nothing to do, or nothing but to set an access flag.
         faults_spurious,
         /// Tag check faults.
         faults_tag,

@@ -16,6 +16,8 @@ use vellum_vm::tag::Tag;
 pub enum FaultKind {
     /// No valid descriptor, or no user address: a matter for the fault handler.
     Translation,
+    /// The leaf has no access flag, and the CPU does not set it: a matter for the fault handler.
+    AccessFlag,
     /// The leaf does not allow it: a matter for the fault handler.
     Permission,
     /// The pointer's tag is not the memory's.

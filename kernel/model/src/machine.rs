@@ -68,6 +68,7 @@ impl<F: Family> Model<F> {
             acts: Acts::default(),
             has_tags: options.tags,
             sets_access_flags: options.access_flags,
+            flagless_cpus: options.flagless_cpus,
             limbo: crate::frame::Frame::default(),
         };
         let first = world.frames.first_fixed().to_physical();

@@ -13,11 +13,20 @@ pub struct ModelOptions {
     pub tags: bool,
     /// Whether walks set the access flag (TCR_EL1.HA).
     pub access_flags: bool,
+    /// Virtual CPUs, a bit each, whose walks do not although others' do: they fault.
+    pub flagless_cpus: u32,
 }
 
 impl Default for ModelOptions {
     fn default() -> ModelOptions {
-        ModelOptions { frames: 1024, fixed_frames: 4, cpus: 2, tags: true, access_flags: true }
+        ModelOptions {
+            frames: 1024,
+            fixed_frames: 4,
+            cpus: 2,
+            tags: true,
+            access_flags: true,
+            flagless_cpus: 0,
+        }
     }
 }
 

@@ -66,7 +66,7 @@ impl World {
     /// Translates a page as a CPU does that keeps everything it ever walked.
     ///
     /// # Errors
-    /// A translation fault, of which nothing is kept.
+    /// A translation or access flag fault, of which nothing is kept.
     pub(crate) fn translate(
         &mut self,
         cpu: usize,
@@ -88,7 +88,7 @@ impl World {
         for level in first..4 {
             let slot = Table::new(FrameAddress::containing(table)).slot(page.table_index(level));
             let word = self.visible(slot);
-            let word = if level == 3 { self.access(slot, word) } else { word };
+            let word = if level == 3 { self.access(cpu, slot, word)? } else { word };
             let descriptor = Descriptor::from_word(word);
             if !descriptor.is_valid() {
                 return Err(FaultKind::Translation);
@@ -109,21 +109,24 @@ impl World {
 
     /// Sets the access flag of a leaf that a walk uses (Arm ARM, "Hardware management of the Access
     /// flag"): an atomic update of what memory has by now. Returns the leaf as it is then.
-    fn access(&mut self, slot: Slot, seen: u64) -> u64 {
+    fn access(&mut self, cpu: usize, slot: Slot, seen: u64) -> Result<u64, FaultKind> {
         if !Descriptor::from_word(seen).is_valid() || seen & ACCESS_FLAG != 0 {
-            return seen;
+            return Ok(seen);
+        }
+        if self.sets_access_flags && self.flagless_cpus >> cpu & 1 != 0 {
+            return Err(FaultKind::AccessFlag);
         }
         self.pending.remove(&slot.physical());
         let word = self.table(slot.table().frame()).word(slot.index());
         if !Descriptor::from_word(word).is_valid() || word & ACCESS_FLAG != 0 {
-            return word;
+            return Ok(word);
         }
         if !self.sets_access_flags {
             let frame = Descriptor::from_word(word).frame();
             self.violate(Violation::UnsoundLeaf(frame, word));
         }
         self.table(slot.table().frame()).set_word(slot.index(), word | ACCESS_FLAG);
-        word | ACCESS_FLAG
+        Ok(word | ACCESS_FLAG)
     }
 
     /// Walks from a root to the descriptor at `level` on the way to a page, as memory has it now.

@@ -46,6 +46,7 @@ pub(crate) struct World {
     pub(crate) acts: Acts,
     pub(crate) has_tags: bool,
     pub(crate) sets_access_flags: bool,
+    pub(crate) flagless_cpus: u32,
     /// What dead frames read as while a test is being stopped.
     pub(crate) limbo: Frame,
 }

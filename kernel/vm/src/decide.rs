@@ -67,7 +67,7 @@ pub enum Action {
     Deny,
     /// Another CPU is about to publish the leaf: try again.
     Wait,
-    /// The leaf already allows the access: a stale TLB entry, or another CPU was faster.
+    /// The leaf already allows the access: [`obstacle`] says what stopped it.
     Nothing,
     /// Show the object's frame read-only.
     ReadShare,
@@ -81,6 +81,22 @@ pub enum Action {
     Upgrade,
     /// Map the object's own frame, for its users to change.
     MapObject,
+}
+
+/// What stopped an access that the leaf allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Obstacle {
+    /// A stale TLB entry, or another CPU was faster: forget what TLBs know.
+    Translation,
+    /// The leaf was made ahead of any access, and this CPU does not set the access flag: set it.
+    AccessFlag,
+}
+
+/// Says what stopped an access that a leaf allows. Apart from [`decide`], because no fault that
+/// changes a page needs to know.
+#[must_use]
+pub const fn obstacle(leaf: Descriptor) -> Obstacle {
+    if leaf.is_accessed() { Obstacle::Translation } else { Obstacle::AccessFlag }
 }
 
 /// Returns whether a protection allows an access. WRITE implies READ.
@@ -142,8 +158,10 @@ pub fn decide(
 
 #[cfg(test)]
 mod tests {
-    use super::{Action, Leaf, Owners, allows, decide, shares_frames};
-    use crate::page_table::{Ownership, Sharing};
+    use super::{Action, Leaf, Obstacle, Owners, allows, decide, obstacle, shares_frames};
+    use crate::addr::FrameAddress;
+    use crate::frame::{OwnedFrame, UninitFrame};
+    use crate::page_table::{Descriptor, Ownership, Sharing};
     use vellum_abi::{FaultAccess, Policy, Protection};
 
     const ACCESSES: [FaultAccess; 3] =
@@ -301,5 +319,21 @@ mod tests {
                 assert_eq!(action == Action::Nothing, expected);
             }
         });
+    }
+
+    #[test]
+    fn a_leaf_without_its_access_flag_gets_it_and_is_in_nobodys_way_then() {
+        for protection in protections() {
+            let frame = || {
+                let frame = UninitFrame::from_allocator(FrameAddress::containing(0x1000));
+                OwnedFrame::after_fill(frame)
+            };
+            let used = Descriptor::private(frame(), protection);
+            let ahead = Descriptor::private_ahead(frame(), protection);
+            assert_eq!(obstacle(used), Obstacle::Translation);
+            assert_eq!(obstacle(ahead), Obstacle::AccessFlag, "else it would fault for ever");
+            assert!(ahead.may_become(ahead.accessed()));
+            assert_eq!((ahead.accessed(), used.accessed()), (used, used));
+        }
     }
 }

@@ -13,7 +13,7 @@ use crate::address_space::{AddressSpace, State};
 use crate::counters::Counter;
 use crate::decide::{Action, Leaf, decide};
 use crate::error::VmError;
-use crate::flush::{break_leaf, flush_pages};
+use crate::flush::break_leaf;
 use crate::frame::{self, OwnedFrame};
 use crate::hint::{NoScene, Scene};
 use crate::machine::Machine;
@@ -225,12 +225,7 @@ impl<M: Machine> AddressSpace<M> {
             Action::Deny => return Err(ExitKind::AccessDenied),
             Action::Wait => Attempt::Again,
             Action::Nothing if manner.origin == Origin::Change => Attempt::Present,
-            Action::Nothing => {
-                // A stale entry is legal after a leaf was given more permission without TLBI.
-                flush_pages(self, core::iter::once(page));
-                self.counters.add(Counter::Spurious, 1);
-                Attempt::Done
-            }
+            Action::Nothing => self.clear_way(page, slot, seen),
             Action::Upgrade => self.upgrade(mapping, page, slot, seen),
             Action::ReadShare | Action::MapObject => match shared_leaf(mapping, page) {
                 Some(leaf) => self.publish_shared(slot, leaf),
@@ -309,21 +304,6 @@ impl<M: Machine> AddressSpace<M> {
             written.count(&self.counters);
         }
         Ok(Attempt::Again)
-    }
-
-    /// Gives a leaf the permissions of its mapping; frame and attribute stay, so one store does.
-    /// The old permissions may stay cached, and the access would fault for ever: they are flushed.
-    #[cold]
-    fn upgrade(&self, mapping: &Mapping<M>, page: Page, slot: Slot, seen: Descriptor) -> Attempt {
-        // Its process has the frame alone, or `decide` would have had it copied.
-        let leaf = seen.with_protection(mapping.protection);
-        debug_assert!(seen.may_become(leaf), "a change that needs break-before-make");
-        if self.machine.exchange(slot, seen, leaf).is_err() {
-            return Attempt::Again;
-        }
-        flush_pages(self, core::iter::once(page));
-        self.counters.add(Counter::Upgrade, 1);
-        Attempt::Done
     }
 
     /// Publishes a leaf of a frame that the object keeps, under the shared lock.

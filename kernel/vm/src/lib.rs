@@ -30,6 +30,7 @@ pub mod fill;
 pub mod flush;
 pub mod frame;
 pub mod hint;
+mod in_place;
 pub mod instruction;
 pub mod machine;
 pub mod mapping;

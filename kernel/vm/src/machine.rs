@@ -151,7 +151,8 @@ pub trait Machine: Pools + Clone + Send + Sync + 'static {
 
     /// Returns whether allocation tags are kept and checked.
     fn has_tags(&self) -> bool;
-    /// Returns whether hardware sets the access flag of a leaf when it is first used.
+    /// Returns whether hardware sets the access flag of a leaf when it is first used. Where CPUs are
+    /// unlike, the answer is one of them's; another that does not set it faults, and is helped.
     fn sets_access_flags(&self) -> bool;
     /// Returns whether something waits that a long operation should let pass (an interrupt).
     fn should_pause(&self) -> bool;

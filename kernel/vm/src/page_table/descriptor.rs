@@ -24,9 +24,11 @@
 //! set (read-only) unless it was made by [`Descriptor::object`], and no leaf ever has DBM, so that
 //! hardware cannot make a shared frame writable (Arm ARM, "Hardware management of the dirty state").
 //! A leaf has the access flag from the start, but for a private one that was made ahead of any
-//! access: hardware sets that one's, so a live leaf is changed by compare-and-exchange alone, or
-//! broken first.
+//! access: hardware sets that one's, or the handler for a CPU that does not. So a live leaf is
+//! changed by compare-and-exchange alone, or broken first; and as nothing ever takes the flag away,
+//! a leaf without it is in no TLB (Arm ARM, "The Access flag").
 
+mod ahead;
 mod device;
 
 use crate::addr::{FrameAddress, Page};
@@ -159,21 +161,6 @@ impl Descriptor {
         Descriptor(frame.into_slot().to_physical() | USER_LEAF | access_bits(protection))
     }
 
-    /// Gives a process its own frame before it was asked for: hardware sets the access flag at the
-    /// first use. Only for a machine whose hardware does.
-    #[must_use]
-    #[inline]
-    pub fn private_ahead(frame: OwnedFrame, protection: Protection) -> Descriptor {
-        Descriptor(Descriptor::private(frame, protection).0 & !ACCESS_FLAG)
-    }
-
-    /// Returns whether a valid leaf has the access flag.
-    #[must_use]
-    #[inline]
-    pub const fn is_accessed(self) -> bool {
-        self.0 & ACCESS_FLAG != 0
-    }
-
     /// Shows a shared frame read-only, whatever the mapping allows.
     #[must_use]
     #[inline]
@@ -275,11 +262,11 @@ impl Descriptor {
 
     /// Returns whether a valid leaf may become `new` by one store, without break-before-make.
     ///
-    /// Allowed live: a change of permissions that keeps frame, memory attribute and shareability
-    /// (Arm ARM, "Using break-before-make when updating translation table entries").
+    /// Allowed live: a change of permissions or access flag that keeps frame, memory attribute and
+    /// shareability (Arm ARM, "Using break-before-make when updating translation table entries").
     #[must_use]
     pub const fn may_become(self, new: Descriptor) -> bool {
-        let live = AP_EL0 | AP_READ_ONLY | UXN;
+        let live = AP_EL0 | AP_READ_ONLY | UXN | ACCESS_FLAG;
         self.is_valid() && (self.0 ^ new.0) & !live == 0
     }
 

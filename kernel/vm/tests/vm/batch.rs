@@ -1,13 +1,13 @@
 //! Batched first writes: when they begin, how far they go, and that contents are the same.
 
 use crate::explored::{Race, change, cpu, explore, finish, on_cpus, options as race_options};
-use crate::support::{HERE, Object, RW, RWT, Rig, range};
+use crate::support::{HERE, Object, RW, RWT, Rig, new_space, range};
 use std::sync::Arc;
 use vellum_abi::{MapFlags, MapOptions, PAGE_SIZE, Protection, Switches};
 use vellum_model::{Family, ModelOptions, Single};
 use vellum_vm::account::Account;
 use vellum_vm::machine::Pools;
-use vellum_vm::ops::MapRequest;
+use vellum_vm::ops::{MapRequest, Progress};
 use vellum_vm::page_table::Ownership;
 
 type Host = Rig<Single>;
@@ -200,6 +200,49 @@ fn without_hardware_access_flags_a_mapping_has_one_budget() {
     map(&rig, &rig.pattern(7), 600, RW);
     (0..200).for_each(|number| rig.store(0, page(number), 1).expect("a frame"));
     assert_eq!((rig.stat().speculative_frames, rig.stat().private_frames), (15, 200));
+    rig.finish(options);
+}
+
+#[test]
+fn a_cpu_that_sets_no_access_flag_is_helped_by_the_handler() {
+    let options = ModelOptions { flagless_cpus: 1 << 1, ..options() };
+    let rig = Host::with(options);
+    map(&rig, &rig.pattern(7), 600, RW);
+    store(&rig, 0..5);
+    let before = rig.model.acts();
+    assert_eq!((rig.load(1, page(5)), untouched(&rig)), (Ok(7), 14));
+    let acts = rig.model.acts();
+    assert_eq!((acts.stores - before.stores, acts.tlbi - before.tlbi), (1, 0), "one act, no flush");
+    rig.store(1, page(6), 1).expect("a frame");
+    assert_eq!((rig.stat().faults_spurious, untouched(&rig)), (2, 13));
+    // A CPU that sets the flag takes no fault, and the other none where it has.
+    rig.store(0, page(7), 1).expect("a frame");
+    rig.store(1, page(7), 2).expect("a frame");
+    assert_eq!((rig.stat().faults_spurious, faults(&rig)), (2, 5));
+    // The run goes on wherever it is, and the budget holds.
+    for number in 8..300 {
+        rig.store(number as usize % 2, page(number), 1).expect("a frame");
+        assert!(untouched(&rig) <= 15);
+    }
+    assert!(faults(&rig) <= 5 + 292 / 16 + 2, "{} faults", faults(&rig));
+    rig.finish(options);
+}
+
+#[test]
+fn a_leaf_ahead_that_lost_its_permission_gets_it_back_with_the_flag() {
+    let options = ModelOptions { flagless_cpus: 1 << 1, ..options() };
+    let rig = Host::with(options);
+    map(&rig, &rig.pattern(7), 60, RW);
+    store(&rig, 0..5);
+    // A clone takes the permission to store away, and its end gives it to whoever asks.
+    let child = new_space(&rig.model, &rig.account);
+    let mut cloning = rig.space.clone_space().expect("at rest");
+    while cloning.run(&rig.space, &child).expect("memory") == Progress::Paused {}
+    drop(child);
+    rig.store(1, page(10), 1).expect("a frame");
+    let stat = rig.stat();
+    assert_eq!((stat.faults_write_upgrade, stat.faults_spurious), (1, 0), "one fault for both");
+    assert_eq!((rig.load(0, page(10)), untouched(&rig)), (Ok(1), 14));
     rig.finish(options);
 }
 

@@ -47,7 +47,7 @@ impl Family for Explored {
 pub(crate) type Race = Rig<Explored>;
 
 pub(crate) fn options() -> ModelOptions {
-    ModelOptions { frames: 64, fixed_frames: 0, cpus: 4, tags: true, access_flags: true }
+    ModelOptions { frames: 64, fixed_frames: 0, cpus: 4, ..ModelOptions::default() }
 }
 
 fn config() -> Config {
