@@ -76,7 +76,8 @@ calls! {
     15 Protect "protect" 4;
     /// `(process, address, length, advice)`: see [`crate::Advice`].
     16 Advise "advise" 4;
-    /// `(process, address, out: MappingInfo)`: the mapping at `address`, or the next above it.
+    /// `(process, address, out: MappingInfo)`: the mapping at `address`, or the next above it. Waits
+    /// while a long operation changes anything from the address to that mapping's end.
     17 Query "query" 3;
     /// `(process, address, buffer, length)`: copies memory of a process into the caller's.
     /// x1 = bytes copied, also on error. Needs INSPECT.

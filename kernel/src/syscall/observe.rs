@@ -1,6 +1,6 @@
 //! Calls that look and change nothing.
 
-use super::{Answer, Request, Result, range, user};
+use super::{Answer, Request, Result, Stop, range, user};
 use crate::arch::{features, timer};
 use crate::memory::layout::image;
 use crate::memory::machine::Hardware;
@@ -56,7 +56,7 @@ pub(super) fn query(request: &Request<'_>) -> Result {
     // An address with a tag or of the kernel is no page of anybody's.
     let page = UserPointer::new(address).page().filter(|_| address >> 48 == 0);
     let page = page.ok_or(Error::OutOfRange)?;
-    let info = target.space.query(page).ok_or(Error::NotMapped)?;
+    let info = target.space.query(page).map_err(|refusal| Stop::from_refusal(refusal, &target))?;
     user::write_words(request.process(), out, info.to_words())?;
     Ok(Answer::Value(0))
 }
@@ -72,7 +72,8 @@ pub(super) fn query_pages(request: &Request<'_>) -> Result {
     let states = &mut states[..range.pages() as usize];
     // The buffer may lie in the range: it is made writable before anybody looks.
     user::make_writable(request.process(), buffer, states.len() as u64)?;
-    target.space.query_pages(&range, states)?;
+    let looked = target.space.query_pages(&range, states);
+    looked.map_err(|refusal| Stop::from_refusal(refusal, &target))?;
     user::copy_out(request.process(), UserPointer::new(buffer), states)
         .map_err(|short| short.stop)?;
     Ok(Answer::Value(range.pages()))

@@ -45,6 +45,12 @@ impl<M: Machine> State<M> {
         })
     }
 
+    /// Returns whether a long operation has a page of a range in hand.
+    pub(crate) fn changes(&self, range: &PageRange) -> bool {
+        let marked = |mark: Option<PageRange>| mark.is_some_and(|mark| mark.overlaps(range));
+        marked(self.changing) || marked(self.destination)
+    }
+
     /// Takes the marks of a long operation off.
     pub(crate) fn rest(&mut self) {
         (self.changing, self.destination) = (None, None);

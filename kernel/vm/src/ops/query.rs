@@ -1,9 +1,13 @@
 //! `query`: tells what is mapped.
+//!
+//! Owns: the names of what is found. Refuses to name what is not: pages that a long operation has in
+//! hand may be anywhere between two states, so whoever asks about them waits for its end, as a fault
+//! does; a leaf between break and make is looked at again.
 
 use crate::addr::{Page, PageRange};
 use crate::address_space::AddressSpace;
 use crate::decide::Leaf;
-use crate::error::VmError;
+use crate::error::{Refusal, VmError};
 use crate::machine::Machine;
 use crate::mapping::MappingKind;
 use crate::page_table::{self, Ownership, Sharing};
@@ -11,10 +15,18 @@ use vellum_abi::{MapFlags, MappingInfo, PAGE_SIZE, PageState, Protection};
 
 impl<M: Machine> AddressSpace<M> {
     /// Returns the mapping that covers a page, or the first above it, and that page's state.
-    #[must_use]
-    pub fn query(&self, page: Page) -> Option<MappingInfo> {
+    ///
+    /// # Errors
+    /// `NotMapped`; `Refusal::Changing` while a long operation changes anything from the page up to
+    /// the mapping's end.
+    pub fn query(&self, page: Page) -> Result<MappingInfo, Refusal> {
         let state = self.shared();
-        let mapping = state.mappings.at_or_above(page)?;
+        let found = state.mappings.at_or_above(page);
+        let end = found.map_or(PageRange::whole().end(), |mapping| mapping.range.end());
+        if PageRange::between(page, end).is_some_and(|range| state.changes(&range)) {
+            return Err(Refusal::Changing);
+        }
+        let mapping = found.ok_or(VmError::NotMapped)?;
         let (kind, detail) = mapping.object.kind();
         let shared = mapping.sharing == Sharing::Shared;
         let guard = mapping.kind == MappingKind::Guard;
@@ -23,7 +35,7 @@ impl<M: Machine> AddressSpace<M> {
             | if guard { MapFlags::GUARD } else { MapFlags::NONE };
         let writes = mapping.protection.contains(Protection::WRITE);
         let implied = if writes { Protection::READ } else { Protection::NONE };
-        Some(MappingInfo {
+        Ok(MappingInfo {
             start: mapping.range.start().address(),
             length: mapping.range.pages() * PAGE_SIZE,
             protection: (mapping.protection | implied).bits(),
@@ -40,11 +52,14 @@ impl<M: Machine> AddressSpace<M> {
     /// has a byte for each page.
     ///
     /// # Errors
-    /// `NotMapped`.
-    pub fn query_pages(&self, range: &PageRange, states: &mut [u8]) -> Result<(), VmError> {
+    /// `NotMapped`; `Refusal::Changing` while a long operation changes a page of the range.
+    pub fn query_pages(&self, range: &PageRange, states: &mut [u8]) -> Result<(), Refusal> {
         let state = self.shared();
+        if state.changes(range) {
+            return Err(Refusal::Changing);
+        }
         if !state.mappings.covers(range) {
-            return Err(VmError::NotMapped);
+            return Err(VmError::NotMapped.into());
         }
         for (number, byte) in (0..range.pages()).zip(states) {
             *byte = self.page_state(range.start().add(number)) as u8;
@@ -52,13 +67,18 @@ impl<M: Machine> AddressSpace<M> {
         Ok(())
     }
 
+    /// Returns the state of a page that no long operation has in hand. The lock is held.
     fn page_state(&self, page: Page) -> PageState {
-        let leaf = page_table::translation(&self.machine, self.root, page);
-        match Leaf::of(&self.machine, leaf) {
-            Leaf::Empty | Leaf::Busy => PageState::Untouched,
-            Leaf::Valid { ownership: Ownership::Private, .. } => PageState::Private,
-            Leaf::Valid { ownership: Ownership::ReadShared, .. } => PageState::ReadShared,
-            Leaf::Valid { ownership: Ownership::Object, .. } => PageState::Object,
+        loop {
+            let leaf = page_table::translation(&self.machine, self.root, page);
+            return match Leaf::of(&self.machine, leaf) {
+                // A fault of another CPU, which shares the lock, is about to make the leaf.
+                Leaf::Busy => continue,
+                Leaf::Empty => PageState::Untouched,
+                Leaf::Valid { ownership: Ownership::Private, .. } => PageState::Private,
+                Leaf::Valid { ownership: Ownership::ReadShared, .. } => PageState::ReadShared,
+                Leaf::Valid { ownership: Ownership::Object, .. } => PageState::Object,
+            };
         }
     }
 }

@@ -37,7 +37,12 @@ fn every_way_to_a_changing_page_meets_the_mark() {
             assert_eq!(rig.space.write_page(page(number), &[0]), refused);
             let snapshot = refpage::from_user(&rig.space, UserPointer::new(page(number)), 16);
             assert_eq!(snapshot.err(), Some(Refusal::Changing));
+            assert_eq!(rig.space.query(target), Err(Refusal::Changing));
+            let pages = range(page(number), 1);
+            assert_eq!(rig.space.query_pages(&pages, &mut [0]), Err(Refusal::Changing));
         }
+        let beside = rig.space.query_pages(&range(page(210), 90), &mut [0; 90]);
+        assert_eq!(beside, Ok(()), "no page of it changes");
         // Other pages of the same mapping, and of the same table, are free.
         assert_eq!(rig.load(1, page(9)), Ok(1));
         assert_eq!(rig.store(1, page(210), 2), Ok(()));

@@ -66,7 +66,7 @@ impl Harness {
         for (number, page) in &self.flat.spaces[space].pages {
             let clean = matches!(page.state, State::Clean | State::ReadShared);
             let page = Page::from_number(*number);
-            if clean && target.query(page).is_some_and(|it| it.page == PageState::Private as u64) {
+            if clean && target.query(page).is_ok_and(|it| it.page == PageState::Private as u64) {
                 ahead.push(*number);
             }
         }
@@ -89,7 +89,7 @@ impl Harness {
     fn starts(&self, space: usize) -> Vec<u64> {
         let mut all = Vec::new();
         let mut next = PageRange::whole().start();
-        while let Some(mapping) = self.space(space).query(next) {
+        while let Ok(mapping) = self.space(space).query(next) {
             all.push(mapping.start / PAGE_SIZE);
             next = Page::containing(mapping.start + mapping.length);
         }

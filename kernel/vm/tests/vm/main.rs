@@ -24,6 +24,7 @@ mod mover;
 mod parts;
 mod perform;
 mod policies;
+mod query;
 mod races;
 mod races_of_contents;
 mod random;

@@ -1,8 +1,10 @@
 //! Moving pages to other frames.
 
 use crate::support::{HERE, RW, RWT, Rig, range};
-use vellum_abi::{PAGE_SIZE, Protection};
+use vellum_abi::{PAGE_SIZE, PageState, Protection};
 use vellum_model::{ModelOptions, Single};
+use vellum_vm::addr::Page;
+use vellum_vm::error::Refusal;
 use vellum_vm::ops::Progress;
 
 type Host = Rig<Single>;
@@ -81,7 +83,14 @@ fn a_move_pauses_between_pages_and_others_wait_for_it() {
     while change.run(&rig.space) == Progress::Paused {
         pauses += 1;
         assert!(rig.space.unmap(range(HERE, 1)).is_err());
+        // A page on its way has no leaf, and is not untouched for that.
+        assert_eq!(rig.space.query(Page::containing(HERE)), Err(Refusal::Changing));
+        let states = rig.space.query_pages(&range(HERE, 40), &mut [0; 40]);
+        assert_eq!(states, Err(Refusal::Changing));
     }
+    let mut states = [0; 40];
+    assert_eq!(rig.space.query_pages(&range(HERE, 40), &mut states), Ok(()));
+    assert_eq!(states, [PageState::Private as u8; 40]);
     assert!(pauses >= 2, "{pauses}");
     rig.model.set_pause(false);
     rig.finish(options);

@@ -81,7 +81,7 @@ impl Harness {
             }
             (Op::Query { space, address }, Expected::Mapping(wanted)) => {
                 let found = self.space(space.0).query(Page::from_number(address.page()));
-                assert_eq!(found, wanted);
+                assert_eq!(found.map_err(refused), wanted.ok_or(Error::NotMapped));
             }
             (Op::Switch { cpu, space }, _) => self.switch(cpu.0, space.0),
             (Op::Clone { space, target }, _) => self.clone_space(space.0, target.0),
@@ -134,7 +134,7 @@ impl Harness {
         let target = self.space(space.0);
         // What an eager mapping gains is populated behind the move, and only that waits then.
         let before = target.query(Page::containing(request.old));
-        let eager = before.is_some_and(|mapping| mapping.policy == Policy::Eager as u64);
+        let eager = before.is_ok_and(|mapping| mapping.policy == Policy::Eager as u64);
         let (address, change) = match target.remap(request) {
             Ok(begun) => begun,
             Err(refusal) => return assert_eq!(Err(refused(refusal)), wanted),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use vellum_abi::{ExitKind, PAGE_SIZE, Protection};
 use vellum_model::{Family, FaultKind};
 use vellum_vm::addr::{PageRange, UserPointer};
-use vellum_vm::error::Refusal;
+use vellum_vm::error::{Refusal, VmError};
 use vellum_vm::fault::Outcome;
 use vellum_vm::ops::{AccessRefusal, Progress};
 use vellum_vm::refpage;
@@ -232,7 +232,8 @@ fn teardown_and_faults_leave_nothing() {
             let page = vellum_vm::addr::Page::containing(HERE);
             let fault = rig.space.handle_fault(page, vellum_abi::FaultAccess::Read);
             assert_eq!(fault, Outcome::Die(ExitKind::NotMapped));
-            assert!(rig.space.query(PageRange::whole().start()).is_none());
+            let nothing = rig.space.query(PageRange::whole().start());
+            assert_eq!(nothing.err(), Some(VmError::NotMapped.into()));
         };
         on_cpus(vec![cpu(&rig, touch), cpu(&rig, teardown)]);
         assert_eq!((rig.stat().private_frames, rig.stat().pt_frames), (0, 1));
