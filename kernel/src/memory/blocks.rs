@@ -4,9 +4,11 @@
 //! in constant time, because the buddy's own free allocates and searches. A block in the layer has
 //! a list of its free frames, linked through the frame table, and a mark above which it was never
 //! given out. A block that is wholly free goes back to the buddy, except for a few that wait for
-//! the next taker. Refuses to know: caches, counts, contents.
+//! the next taker, apart from those in use, so that single frames break up no whole block while
+//! another has any. Refuses to know: caches, counts, contents.
 //!
-//! Invariant: every managed frame is in exactly one place: the buddy, the layer, or out.
+//! Invariants: every managed frame is in exactly one place: the buddy, the layer, or out. A block of
+//! the layer is listed if some of its frames are free, spare if all are.
 
 use buddy_system_allocator::FrameAllocator;
 
@@ -27,7 +29,7 @@ pub(super) struct Block {
     fresh: u16,
     /// First frame of the list of free ones.
     head: u32,
-    /// Neighbours in the list of blocks that have a free frame.
+    /// Neighbours in the list of blocks of which some frames are free.
     previous: u32,
     next: u32,
 }
@@ -73,18 +75,26 @@ pub(super) trait Links {
 pub(super) struct Blocks {
     buddy: FrameAllocator<ORDERS>,
     blocks: &'static mut [Block],
-    /// First block that has a free frame.
+    /// First block of which some frames are free.
     first: u32,
     /// Free frames in the buddy and in the layer.
     free: usize,
-    /// Wholly free blocks in the layer.
+    /// Wholly free blocks of the layer, `spare` of them.
+    spares: [u32; SPARE_BLOCKS],
     spare: usize,
 }
 
 impl Blocks {
     /// Returns an allocator that manages nothing.
     pub(super) const fn empty() -> Blocks {
-        Blocks { buddy: FrameAllocator::new(), blocks: &mut [], first: NONE, free: 0, spare: 0 }
+        Blocks {
+            buddy: FrameAllocator::new(),
+            blocks: &mut [],
+            first: NONE,
+            free: 0,
+            spares: [NONE; SPARE_BLOCKS],
+            spare: 0,
+        }
     }
 
     /// Gives the allocator room for its blocks, each of them [`Block::OUT`].
@@ -116,7 +126,7 @@ impl Blocks {
     ///
     /// Whole batches come out of one block after the other, so that a frame costs a few
     /// instructions and only a block costs more.
-    pub fn take(
+    pub(super) fn take(
         &mut self,
         links: &impl Links,
         count: usize,
@@ -128,7 +138,6 @@ impl Blocks {
                 break;
             };
             let block = &mut self.blocks[index as usize];
-            self.spare -= usize::from(usize::from(block.free) == BLOCK_FRAMES);
             let batch = usize::from(block.free).min(count - taken);
             block.take(links, index, batch, &mut frame_fn);
             if block.free == 0 {
@@ -144,26 +153,20 @@ impl Blocks {
     pub(super) fn take_block(&mut self) -> Option<u32> {
         let index = match self.buddy.alloc(1) {
             Some(index) => index as u32,
-            None => self.take_spare()?,
+            None => {
+                let index = self.take_spare()?;
+                self.blocks[index as usize] = Block::OUT;
+                index
+            }
         };
         self.free -= BLOCK_FRAMES;
         Some(index * BLOCK_FRAMES as u32)
     }
 
-    /// Takes a wholly free block out of the layer.
+    /// Takes the spare block that came last.
     fn take_spare(&mut self) -> Option<u32> {
-        let mut index = self.first;
-        while self.spare != 0 {
-            let block = self.blocks.get(index as usize)?;
-            if usize::from(block.free) == BLOCK_FRAMES {
-                self.spare -= 1;
-                self.unlist(index);
-                self.blocks[index as usize] = Block::OUT;
-                return Some(index);
-            }
-            index = block.next;
-        }
-        None
+        self.spare = self.spare.checked_sub(1)?;
+        Some(self.spares[self.spare])
     }
 
     /// Gives back a whole block that starts at a frame.
@@ -172,15 +175,24 @@ impl Blocks {
         self.buddy.dealloc(first as usize / BLOCK_FRAMES, 1);
     }
 
-    /// Returns a block that has a free frame, from the buddy if the layer has none.
+    /// Returns a block that has a free frame: one that is broken up already, or else a spare one, or
+    /// one of the buddy's.
     fn first_block(&mut self) -> Option<u32> {
         if self.first == NONE {
-            let index = self.buddy.alloc(1)?;
-            self.blocks[index] = Block { free: BLOCK_FRAMES as u16, fresh: 0, ..Block::OUT };
-            self.spare += 1;
-            self.list(index as u32);
+            let index = match self.take_spare() {
+                Some(index) => index,
+                None => self.break_up()?,
+            };
+            self.list(index);
         }
         Some(self.first)
+    }
+
+    /// Takes a block from the buddy into the layer.
+    fn break_up(&mut self) -> Option<u32> {
+        let index = self.buddy.alloc(1)?;
+        self.blocks[index] = Block { free: BLOCK_FRAMES as u16, fresh: 0, ..Block::OUT };
+        Some(index as u32)
     }
 
     /// Gives a frame back.
@@ -193,16 +205,24 @@ impl Blocks {
         self.free += 1;
         match usize::from(block.free) {
             1 => self.list(index),
-            BLOCK_FRAMES if self.spare < SPARE_BLOCKS => self.spare += 1,
-            BLOCK_FRAMES => self.give_block(index),
+            BLOCK_FRAMES => self.retire(index),
             _ => {}
         }
     }
 
-    fn give_block(&mut self, index: u32) {
+    /// Keeps a block that became wholly free, or gives it to the buddy.
+    fn retire(&mut self, index: u32) {
         self.unlist(index);
-        self.blocks[index as usize] = Block::OUT;
-        self.buddy.dealloc(index as usize, 1);
+        match self.spares.get_mut(self.spare) {
+            Some(spare) => {
+                *spare = index;
+                self.spare += 1;
+            }
+            None => {
+                self.blocks[index as usize] = Block::OUT;
+                self.buddy.dealloc(index as usize, 1);
+            }
+        }
     }
 
     fn list(&mut self, index: u32) {
