@@ -185,6 +185,9 @@ pub fn give_back(frame: FrameAddress) {
 /// Takes a block of 512 frames, aligned to its size; each has a count of one and contents that are
 /// anything.
 pub fn allocate_block() -> Option<FrameAddress> {
+    if injection::fails_now() {
+        return None;
+    }
     let first = BLOCKS.lock().take_block()?;
     if cfg!(debug_assertions) {
         (first..first + BLOCK_FRAMES as u32)

@@ -1,0 +1,188 @@
+//! Calls that allocate.
+
+use super::{ANY_FAULT, FREE, PLACE, UNTOUCHED, close, exhaust, faults, six_pages, tried, unmap};
+use vellum_user::abi::{
+    Advice, Call, Error, Handle, MapFlags, MapOptions, MemoryFlags, PAGE_SIZE, Policy, Protection,
+    RemapFlags, Rights, Switches,
+};
+use vellum_user::mapping::{MapRequest, PAGE};
+use vellum_user::{Mapping, MemoryObject, Process, calls, check, system};
+
+const OWN: u64 = Handle::SELF.to_word();
+const ANONYMOUS: u64 = Handle::ANONYMOUS.to_word();
+const READ_WRITE: Protection = Protection::READ.union(Protection::WRITE);
+/// The third of the six pages.
+const INSIDE: u64 = PLACE + 2 * PAGE_SIZE;
+/// A process for others to look at.
+const THEIRS: u64 = 0x60_0000_0000;
+
+/// Fails each of them at each of its allocations.
+pub(crate) fn fail() -> Result<(), Error> {
+    six_pages()?;
+    let untouched = MapRequest::anonymous(8 * PAGE).at(UNTOUCHED as usize).map()?;
+    let fresh = MapRequest::anonymous(8 * PAGE).under(Policy::PatternOnAnyFault);
+    let _fresh = fresh.at(ANY_FAULT as usize).map()?;
+    let object = MemoryObject::pattern(b'\n')?;
+    maps(object.handle().to_word());
+    changes();
+    objects(object.handle().to_word());
+    processes(object.handle().to_word())?;
+    looks(object.handle().to_word());
+    transfers(&object)?;
+    tags()?;
+    drop(untouched);
+    unmap(PLACE, 6)
+}
+
+fn decommit(start: u64) -> Result<(), Error> {
+    // SAFETY: no Rust value lives there.
+    unsafe { calls::advise(Handle::SELF, start, 8 * PAGE_SIZE, Advice::Decommit) }
+}
+
+fn decommit_untouched(_: u64) -> Result<(), Error> {
+    decommit(UNTOUCHED)
+}
+
+fn decommit_any_fault(_: u64) -> Result<(), Error> {
+    decommit(ANY_FAULT)
+}
+
+/// Puts the six pages back as they were.
+fn restore(_: u64) -> Result<(), Error> {
+    unmap(PLACE, 6)?;
+    six_pages()
+}
+
+fn fixed(options: MapOptions) -> u64 {
+    let flags = options.flags | MapFlags::FIXED;
+    MapOptions { protection: options.protection | READ_WRITE, flags, ..options }.to_word()
+}
+
+fn maps(pattern: u64) {
+    let plain = MapOptions::default();
+    let gone = |at| unmap(at, 1);
+    let map = |object, options| [OWN, object, FREE, PAGE_SIZE, fixed(options), 0];
+    exhaust(Call::Map, map(ANONYMOUS, plain), gone);
+    let eager = MapOptions { policy: Policy::Eager, ..plain };
+    exhaust(Call::Map, map(pattern, eager), gone);
+    let in_mapping = MapOptions { policy: Policy::InMapping, ..plain };
+    exhaust(Call::Map, map(pattern, in_mapping), gone);
+    exhaust(Call::Map, map(ANONYMOUS, MapOptions { switches: Switches::HUGE, ..plain }), gone);
+    let snapshot = fixed(MapOptions { flags: MapFlags::REFPAGE, ..plain });
+    exhaust(Call::Map, [OWN, ANONYMOUS, FREE, PAGE_SIZE, snapshot, PLACE], gone);
+    if system::tags_supported() {
+        let (protection, flags) = (Protection::TAGGED, MapFlags::TAG_HINT);
+        exhaust(Call::Map, map(ANONYMOUS, MapOptions { protection, flags, tag: 5, ..plain }), gone);
+    }
+    let replace = fixed(MapOptions { flags: MapFlags::REPLACE, ..plain });
+    exhaust(Call::Map, [OWN, pattern, INSIDE, PAGE_SIZE, replace, 0], restore);
+}
+
+fn changes() {
+    exhaust(Call::Unmap, [OWN, INSIDE, PAGE_SIZE, 0, 0, 0], restore);
+    exhaust(Call::Protect, [OWN, INSIDE, PAGE_SIZE, Protection::READ.bits(), 0, 0], restore);
+    let flags = (RemapFlags::MAYMOVE | RemapFlags::FIXED).bits();
+    exhaust(Call::Remap, [OWN, INSIDE, PAGE_SIZE, PAGE_SIZE, flags, FREE], |_| {
+        unmap(FREE, 1)?;
+        restore(0)
+    });
+    let advise = |start, advice| [OWN, start, PAGE_SIZE, advice as u64, 0, 0];
+    exhaust(Call::Advise, advise(UNTOUCHED, Advice::PopulateWrite), decommit_untouched);
+    exhaust(Call::Advise, advise(ANY_FAULT, Advice::PopulateRead), decommit_any_fault);
+    check!("a block to promote", promotion(), Ok(()));
+}
+
+/// Makes a block of 512 pages, one of which was written.
+fn promotion() -> Result<(), Error> {
+    let place = faults::BLOCK_PLACE;
+    let pages = || MapRequest::anonymous(512 * PAGE).with(Switches::HUGE).at(place).map();
+    let mapping = pages()?;
+    mapping.write(0, 1);
+    let arguments = [OWN, place as u64, 512 * PAGE_SIZE, Advice::Promote as u64, 0, 0];
+    let made = exhaust(Call::Advise, arguments, |blocks| {
+        check!("blocks", blocks, 1);
+        unmap(place as u64, 512)?;
+        let again = pages()?;
+        again.write(0, 1);
+        _ = again.leak();
+        Ok(())
+    });
+    check!("the block, and the table for its split", made, 2);
+    mapping.unmap()
+}
+
+fn objects(pattern: u64) {
+    exhaust(Call::RefpageCreate, [PLACE, 64, 0, 0, 0, 0], close);
+    exhaust(Call::RefpageCreateFrameless, [PLACE, 64, 0, 0, 0, 0], close);
+    exhaust(Call::RefpageCreatePattern, [3, 0, 0, 0, 0, 0], close);
+    exhaust(Call::RefpageCreateTag, [0; 6], close);
+    exhaust(Call::MemoryCreate, [8 * PAGE_SIZE, 0, 0, 0, 0, 0], close);
+    exhaust(Call::MemoryCreate, [3 * PAGE_SIZE, MemoryFlags::WRAP.bits(), 0, 0, 0, 0], close);
+    // Three zeros, on a page that is there.
+    exhaust(Call::AccountCreate, [OWN, PLACE + 64, 0, 0, 0, 0], close);
+}
+
+fn processes(pattern: u64) -> Result<(), Error> {
+    exhaust(Call::ProcessCreate, [OWN, 0, 0, 0, 0, 0], close);
+    let child = Process::new()?;
+    let word = child.handle().to_word();
+    let options =
+        MapOptions { protection: READ_WRITE, flags: MapFlags::FIXED, ..MapOptions::default() };
+    child.map(Handle::ANONYMOUS, THEIRS, 4 * PAGE_SIZE, options, 0)?;
+    (0..3).for_each(|page| {
+        check!("their page", child.write(THEIRS + page * PAGE_SIZE, &[7]), (1, Ok(())));
+    });
+    // The first handle of a table.
+    exhaust(Call::HandleCopy, [word, pattern, Rights::NONE.bits(), 0, 0, 0], |_| Ok(()));
+    let theirs = child.stat()?;
+    exhaust(Call::ProcessClone, [word, 0, 0, 0, 0, 0], close);
+    let left = child.stat()?;
+    check!("what was cloned", (left.private_frames, left.mappings), (theirs.private_frames, 1));
+    exhaust(Call::ThreadCreate, [word, 0, 0, 0, 0, 0], close);
+    let thread = child.thread()?;
+    let stopped = thread.handle().to_word();
+    exhaust(Call::ThreadReadRegisters, [stopped, UNTOUCHED, 0, 0, 0, 0], decommit_untouched);
+    exhaust(Call::ThreadWriteRegisters, [stopped, ANY_FAULT, 0, 0, 0, 0], decommit_any_fault);
+    drop(thread);
+    child.kill()?;
+    _ = child.wait()?;
+    exhaust(Call::ProcessWait, [word, UNTOUCHED, 0, 0, 0, 0], decommit_untouched);
+    Ok(())
+}
+
+/// Calls that only write what they have found.
+fn looks(pattern: u64) {
+    exhaust(Call::QueryPages, [OWN, PLACE, UNTOUCHED, 4 * PAGE_SIZE, 0, 0], decommit_untouched);
+    exhaust(Call::Stat, [OWN, UNTOUCHED, 0, 0, 0, 0], decommit_untouched);
+    exhaust(Call::ObjectQuery, [pattern, UNTOUCHED, 0, 0, 0, 0], decommit_untouched);
+    exhaust(Call::AccountQuery, [OWN, UNTOUCHED, 0, 0, 0, 0], decommit_untouched);
+    exhaust(Call::Query, [OWN, PLACE, UNTOUCHED, 0, 0, 0], decommit_untouched);
+    exhaust(Call::SystemQuery, [UNTOUCHED, 0, 0, 0, 0, 0], decommit_untouched);
+}
+
+fn transfers(newlines: &MemoryObject) -> Result<(), Error> {
+    exhaust(Call::MemoryWrite, [OWN, UNTOUCHED, PLACE, 8, 0, 0], decommit_untouched);
+    exhaust(Call::MemoryRead, [OWN, PLACE, UNTOUCHED, 8, 0, 0], decommit_untouched);
+    let text = MapRequest::of(newlines.handle(), PAGE).under(Policy::PatternOnAnyFault);
+    let text = text.at(FREE as usize).map()?;
+    exhaust(Call::ConsoleWrite, [FREE, 1, 0, 0, 0, 0], |_| text.decommit(0..PAGE));
+    Ok(())
+}
+
+fn tags() -> Result<(), Error> {
+    if !system::tags_supported() {
+        [Call::TagsRead, Call::TagsWrite].map(tried);
+        return Ok(());
+    }
+    let tagged: Mapping = MapRequest::anonymous(8 * PAGE).tagged().at(FREE as usize).map()?;
+    // The reference page is there before anything is written.
+    _ = tagged.read(0);
+    exhaust(Call::TagsRead, [OWN, FREE, UNTOUCHED, 4, 0, 0], decommit_untouched);
+    // PLACE begins with a one and zeros, which are tags.
+    exhaust(Call::TagsWrite, [OWN, FREE, PLACE, 4, 0, 0], |_| {
+        tagged.decommit(0..PAGE)?;
+        _ = tagged.read(0);
+        Ok(())
+    });
+    Ok(())
+}

@@ -1,0 +1,53 @@
+//! Calls that never allocate: armed for the first allocation, nothing fails, because there is none.
+
+use super::{PLACE, arm, close, six_pages, tried, unmap};
+use vellum_user::abi::{Call, Error, Handle, PAGE_SIZE, Rights, TagMode};
+use vellum_user::{MemoryObject, Process, calls, check, raw, testing};
+
+/// Makes a call with the next allocation failing, and checks that there was none.
+fn quiet(call: Call, arguments: [u64; 6]) {
+    tried(call);
+    check!("armed", arm(1).is_ok());
+    // SAFETY: the calls change none of this process's memory.
+    let (status, _) = unsafe { raw::call(call as u64, arguments) };
+    let injected = arm(0);
+    let name = call.name();
+    check!(name, matches!(Error::from_number(status), None | Some(Error::TagsUnsupported)));
+    check!(format_args!("{name} allocates nothing"), injected, Ok(0));
+}
+
+pub(crate) fn allocate_nothing() -> Result<(), Error> {
+    let own = Handle::SELF.to_word();
+    quiet(Call::Null, [0; 6]);
+    quiet(Call::Yield, [0; 6]);
+    quiet(Call::Clock, [0; 6]);
+    quiet(Call::ThreadTagMode, [own, 0, 0, 0, 0, 0]);
+    let mode = calls::thread_tag_mode(Handle::SELF).map_or(TagMode::None, |control| control.mode);
+    quiet(Call::ThreadSetTagMode, [own, mode as u64, 0, 0, 0, 0]);
+    quiet(Call::Test, [0; 6]);
+    let object = MemoryObject::pattern(9)?;
+    let copy = calls::handle_copy(Handle::SELF, object.handle(), Rights::NONE)?;
+    quiet(Call::HandleClose, [copy.to_word(), 0, 0, 0, 0, 0]);
+    check!("closed", close(copy.to_word()), Err(Error::BadHandle));
+    let child = Process::new()?;
+    let thread = child.thread()?;
+    // It dies at once: nothing is mapped there.
+    quiet(Call::ThreadStart, [thread.handle().to_word(), 0, 0, 0, 0, 0]);
+    let other = Process::new()?;
+    quiet(Call::ProcessKill, [other.handle().to_word(), 0, 0, 0, 0, 0]);
+    child.wait()?;
+    // Decommitting needs no memory either, even inside a mapping.
+    six_pages()?;
+    quiet(Call::Advise, [own, PLACE + PAGE_SIZE, PAGE_SIZE, 0, 0, 0]);
+    unmap(PLACE, 6)?;
+    tried(Call::Exit);
+    let report = testing::run_self(&["leave"]);
+    check!("exit allocates nothing", (testing::exited_with(&report, 0), arm(0)), (true, Ok(0)));
+    Ok(())
+}
+
+/// Ends this process, with the next allocation failing.
+pub(crate) fn leave() -> ! {
+    _ = arm(1);
+    calls::exit(0)
+}
