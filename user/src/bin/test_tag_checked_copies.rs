@@ -1,8 +1,10 @@
-//! Do the kernel's copies from and to user memory check tags as the thread's own accesses would, and
-//! count exactly up to the first granule whose tag differs?
+//! Do the kernel's copies from and to user memory check tags as the thread's mode says, and count
+//! exactly up to the first granule whose tag differs? Does the thread's override of checks
+//! (PSTATE.TCO) stay its own?
 #![no_std]
 #![no_main]
 
+use core::arch::asm;
 use vellum_user::abi::{Call, Error, Features, Handle, Stat, TagControl, TagMode};
 use vellum_user::mapping::{MapRequest, PAGE};
 use vellum_user::{Arguments, Mapping, calls, check, raw, system, testing};
@@ -32,6 +34,7 @@ fn main(_: &Arguments) -> Result<(), Error> {
             check_copies_in(mode, border, &source)?;
             check_copies_out(mode, border, &source)?;
             check_record(mode, border)?;
+            check_override(mode, border, &source)?;
         }
     }
     calls::thread_set_tag_mode(Handle::SELF, TagControl::default())?;
@@ -113,6 +116,42 @@ fn check_record(mode: TagMode, border: usize) -> Result<(), Error> {
     let changed = testing::wrong_byte(&pages, 0..PAGE, |_| b'\n').is_some();
     check!(format_args!("{name}: written"), changed, !refused);
     Ok(())
+}
+
+/// A thread that overrides checks (PSTATE.TCO) does so for its own instructions alone: what it asks
+/// the kernel for is checked by its mode, in both directions, and the override is there afterwards.
+fn check_override(mode: TagMode, border: usize, source: &Mapping) -> Result<(), Error> {
+    let pages = buffer(border)?;
+    let buffer = pages.tagged_pointer(TAG, START).addr() as u64;
+    let (own, length) = (Handle::SELF.to_word(), LENGTH as u64);
+    let there = source.address() as u64;
+    let loads = matches!(mode, TagMode::Synchronous | TagMode::Asymmetric);
+    let stores = mode == TagMode::Synchronous;
+    let name = format_args!("{mode:?}, other tag from {border} on, override");
+    let arguments = [own, there, buffer, length, 0, 0];
+    let (written, kept) = overridden(|| call(Call::MemoryWrite, arguments));
+    check!(format_args!("{name}: memory_write"), (written, kept), (answer(loads, border), true));
+    let (read, kept) = overridden(|| call(Call::MemoryRead, arguments));
+    check!(format_args!("{name}: memory_read"), (read, kept), (answer(stores, border), true));
+    // The override works where it is meant to.
+    let wrong = pages.tagged_pointer(OTHER + 1, START);
+    // SAFETY: the byte is in the mapping, which no Rust value lives in.
+    let (byte, _) = overridden(|| unsafe { wrong.read_volatile() });
+    check!(format_args!("{name}: the thread's own load"), byte, b'\n');
+    Ok(())
+}
+
+/// Does something with tag checks overridden. Returns whether they still were at its end.
+fn overridden<T>(work_fn: impl FnOnce() -> T) -> (T, bool) {
+    // SAFETY: unchecked accesses are those that tags would allow or not; none is made otherwise.
+    unsafe { asm!(".arch_extension memtag", "msr tco, #1", options(nostack)) };
+    let value = work_fn();
+    let state: u64;
+    // SAFETY: as above; the register is read and cleared.
+    unsafe {
+        asm!(".arch_extension memtag", "mrs {}, tco", "msr tco, #0", out(reg) state, options(nostack));
+    }
+    (value, state >> 25 & 1 != 0)
 }
 
 /// Content of a reference object is taken with its tags, which need not be the pointer's: it is no

@@ -10,6 +10,11 @@
 //! they are off (PSTATE.TCO): nobody could tell which byte it was, and a fault that the kernel's
 //! access left in TFSRE0_EL1 would be taken for the thread's.
 //!
+//! The mode decides alone. PSTATE.TCO of the thread does not count: it overrides the checks of the few
+//! instructions that an allocator or collector puts it around, and a call that happens to come
+//! between them has pointers like any other. A thread that wants its calls unchecked says so by its
+//! mode, which tells the kernel of the whole of it; so does Linux.
+//!
 //! How a fault comes back: the EL1 vector sees that the interrupted instruction lies between
 //! `user_access_start` and `user_access_end`, puts ESR_EL1 and FAR_EL1 into x16 and x17 and returns
 //! to the address in x5. A fault in a loop of many bytes leads to the loop of single bytes, whose
