@@ -160,7 +160,11 @@ fn free_or_split<M: Machine>(
         split_block(space, page, slot, block);
         return page;
     }
-    break_block(space, page, slot);
+    space.machine.write(slot, Descriptor::EMPTY);
+    // ASIDE1IS and not VAE1IS: one of any page of the block would do by the architecture, but QEMU
+    // keeps a copy for each page and logical tag, and drops all copies only of the tag that the
+    // instruction's address has, which is none.
+    flush_space(space);
     block::free(&space.machine, &space.account, block.frame());
     if let Some(table) = space.reserve.lock().pop(&space.machine) {
         page_table::free_table(&space.machine, &space.account, table);
@@ -200,7 +204,8 @@ fn fill_from_block<M: Machine>(machine: &M, table: Table, block: Descriptor, fir
     }
 }
 
-/// Empties the slot of a block and waits until no TLB has it.
+/// Empties the slot of a block and waits until no TLB has it, but where that is QEMU's (see
+/// [`free_or_split`]): what comes leads every other page to the same frame, so that a copy which is left there harms nobody.
 fn break_block<M: Machine>(space: &AddressSpace<M>, page: Page, slot: Slot) {
     let machine = &space.machine;
     machine.write(slot, Descriptor::EMPTY);
