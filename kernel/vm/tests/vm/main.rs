@@ -27,6 +27,7 @@ mod policies;
 mod query;
 mod races;
 mod races_of_contents;
+mod races_of_moves;
 mod random;
 mod remap;
 mod remap_at_once;
