@@ -244,6 +244,7 @@ impl Drop for Account {
 mod tests {
     use super::Account;
     use crate::error::VmError;
+    use core::sync::atomic::{AtomicU32, Ordering};
     use vellum_abi::Limits;
 
     #[test]
@@ -274,6 +275,54 @@ mod tests {
         assert_eq!((parent.handles(), parent.charge_handle()), (0, Ok(())));
         let info = parent.info();
         assert_eq!((info.frames_granted, info.frames, info.handles), (0, 2, 1));
+    }
+
+    #[test]
+    fn handles_are_counted_up_to_the_limit_and_down_again() {
+        let account = Account::in_tree(&Limits { handles: 3, ..Limits::default() }, 0, |_| ());
+        for round in 0..3 {
+            for handles in 0..3 {
+                assert_eq!(account.handles(), handles, "round {round}");
+                assert_eq!(account.charge_handle(), Ok(()));
+            }
+            assert_eq!(
+                (account.charge_handle(), account.handles()),
+                (Err(VmError::LimitReached), 3)
+            );
+            for left in (0..3).rev() {
+                account.credit_handle();
+                assert_eq!((account.handles(), account.info().handles), (left, left));
+            }
+        }
+        assert_eq!((account.frames(), account.kernel_bytes()), (0, 0));
+    }
+
+    /// The number of the account that ended last, and how many have.
+    static ENDED: [AtomicU32; 2] = [const { AtomicU32::new(0) }; 2];
+
+    #[test]
+    fn an_account_knows_its_number_and_tells_it_once_when_it_ends() {
+        let end_fn = |number| {
+            ENDED[0].store(number, Ordering::Relaxed);
+            ENDED[1].fetch_add(1, Ordering::Relaxed);
+        };
+        let ended = || [&ENDED[0], &ENDED[1]].map(|word| word.load(Ordering::Relaxed));
+        let account = Account::in_tree(&Limits::default(), 41, end_fn);
+        assert_eq!((account.number(), ended()), (Some(41), [0, 0]));
+        drop(account);
+        assert_eq!(ended(), [41, 1]);
+        let alone = Account::new(1, 1);
+        assert_eq!(alone.number(), None);
+        drop(alone);
+        assert_eq!(ended(), [41, 1], "an account in no tree has nobody to tell");
+    }
+
+    #[test]
+    #[should_panic(expected = "an account ended before one below it")]
+    fn an_account_never_ends_before_what_was_granted_comes_back() {
+        let account = Account::new(8, 8);
+        account.grant(&Limits { frames: 5, ..Limits::default() }).expect("as much is left");
+        drop(account);
     }
 
     #[test]

@@ -135,3 +135,36 @@ pub(crate) fn apply_stored<M: Machine>(
     let tags = if tagged { TAG_BYTES_PER_PAGE } else { 0 };
     (OwnedFrame::after_fill(frame), Written { filled: PAGE_SIZE, copied: 0, tags })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Fill, Written};
+    use crate::addr::FrameAddress;
+    use vellum_abi::{PAGE_SIZE, TAG_BYTES_PER_PAGE};
+
+    const PAGE_AND_TAGS: Written =
+        Written { filled: PAGE_SIZE, copied: 0, tags: TAG_BYTES_PER_PAGE };
+
+    #[test]
+    fn sums_of_what_was_written_keep_fills_copies_and_tags_apart() {
+        let copy = Fill::Copy(FrameAddress::containing(0x1000)).written(true);
+        let fill = Fill::Pattern(3).written(false);
+        assert_eq!(fill.and(copy), Written { filled: PAGE_SIZE, copied: PAGE_SIZE, ..copy });
+        assert_eq!(copy.and(fill), fill.and(copy));
+        let twice = Written { filled: 2 * PAGE_SIZE, copied: 0, tags: 2 * TAG_BYTES_PER_PAGE };
+        assert_eq!(PAGE_AND_TAGS.and(PAGE_AND_TAGS), twice);
+        assert_eq!(Written::default().and(copy), copy);
+    }
+
+    #[test]
+    fn so_many_fills_write_as_much_as_the_sum_of_them() {
+        let copy = Fill::Copy(FrameAddress::containing(0x1000)).written(true);
+        for written in [PAGE_AND_TAGS, copy] {
+            let mut sum = Written::default();
+            for times in 0..20 {
+                assert_eq!(written.times(times), sum);
+                sum = sum.and(written);
+            }
+        }
+    }
+}

@@ -1,6 +1,6 @@
 //! Fault-around: which neighbours a read fault maps, and that nothing else changes.
 
-use crate::support::{HERE, Object, RW, RWT, Rig};
+use crate::support::{HERE, Object, RW, RWT, Rig, range};
 use vellum_abi::{MapFlags, MapOptions, PAGE_SIZE, Protection, Stat};
 use vellum_model::{ModelOptions, Single};
 use vellum_vm::ops::MapRequest;
@@ -119,6 +119,25 @@ fn one_barrier_serves_the_whole_window_and_executable_pages_come_one_by_one() {
     let mapped = rig.stat().pages_around;
     rig.load(0, page(16)).expect("mapped");
     assert_eq!(rig.stat().pages_around, mapped);
+    drop(object);
+    rig.finish(options());
+}
+
+#[test]
+fn nothing_is_mapped_around_while_a_long_operation_is_under_way() {
+    let rig = Host::with(options());
+    let object = rig.pattern(7);
+    map(&rig, &object, 0, 64, around(RW, 4));
+    (8..16).for_each(|number| rig.store(0, page(number), 1).expect("a frame"));
+    let mut change = rig.space.decommit(range(page(8), 8)).expect("mapped");
+    let before = counts(&rig.stat());
+    // Its window reaches into the range.
+    assert_eq!(rig.load(0, page(3)), Ok(7));
+    assert_eq!(counts(&rig.stat()), (before.0 + 1, before.1), "the page alone");
+    while !change.step(&rig.space) {
+        assert_eq!(rig.load(0, page(2)), Ok(7));
+    }
+    (8..16).for_each(|number| assert_eq!(rig.load(1, page(number)), Ok(7)));
     drop(object);
     rig.finish(options());
 }

@@ -1,6 +1,6 @@
 //! Moving pages to other frames.
 
-use crate::support::{HERE, RW, RWT, Rig, range};
+use crate::support::{HERE, RW, RWT, Rig, new_space, range};
 use vellum_abi::{PAGE_SIZE, PageState, Protection};
 use vellum_model::{ModelOptions, Single};
 use vellum_vm::addr::Page;
@@ -49,6 +49,40 @@ fn row_35_private_pages_move_with_contents_and_tags_and_shared_frames_stay() {
     }
     assert_eq!(rig.load_tag(2, HERE + 32), Ok(9));
     assert!(rig.store(0, tagged(HERE), 1).is_err(), "read-only as before");
+    rig.finish(options);
+}
+
+#[test]
+fn a_frame_that_a_clone_has_too_stays_where_it_is() {
+    let options = ModelOptions { cpus: 3, ..ModelOptions::default() };
+    let rig = Host::with(options);
+    rig.map(&rig.tagged(5), HERE, 3, RWT);
+    let tagged = |page: u64| (HERE + page * PAGE_SIZE) | 5 << 56;
+    (0..2).for_each(|page| rig.store(0, tagged(page), 1).expect("a frame"));
+    let child = new_space(&rig.model, &rig.account);
+    let mut cloning = rig.space.clone_space().expect("at rest");
+    while cloning.run(&rig.space, &child).expect("memory") == Progress::Paused {}
+    rig.store(0, tagged(1), 2).expect("a frame");
+    rig.store(0, tagged(2), 3).expect("a frame");
+    let (before, copied) = (frames(&rig), rig.stat().bytes_copied);
+    rig.complete(rig.space.move_frames());
+    let stayed: Vec<_> = before.iter().zip(&frames(&rig)).map(|(old, new)| old == new).collect();
+    assert_eq!(stayed, [true, false, false], "two owners, then one of a copy, then one");
+    assert_eq!(rig.stat().bytes_copied - copied, 2 * PAGE_SIZE);
+    assert_eq!([0, 1, 2].map(|page| rig.load(1, tagged(page))), [Ok(1), Ok(2), Ok(3)]);
+    // The clone's side: the same frames, and what was in them.
+    let mut theirs = [0; 2];
+    for (page, byte) in theirs.iter_mut().enumerate() {
+        let address = HERE + page as u64 * PAGE_SIZE;
+        assert_eq!(child.read_page(address, core::slice::from_mut(byte)), Ok(1));
+    }
+    assert_eq!(theirs, [1, 1]);
+    rig.model.audit(&[rig.space.root(), child.root()]);
+    drop(child);
+    // Now the page has one owner, and moves as any other.
+    rig.complete(rig.space.move_frames());
+    assert!(before.iter().zip(&frames(&rig)).all(|(old, new)| old != new));
+    assert_eq!(rig.load(2, tagged(0)), Ok(1));
     rig.finish(options);
 }
 

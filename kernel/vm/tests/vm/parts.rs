@@ -2,13 +2,16 @@
 //! pages that are made before they are touched.
 
 use crate::policies::{BESIDE, map, options, prepare, request, wanted, with_frame, wrap};
-use crate::support::{HERE, Object, RW, RWT, Rig, WRITE, range};
+use crate::support::{HERE, Object, RW, RWT, Rig, WRITE, new_space, range};
+use std::sync::Arc;
 use vellum_abi::{MapFlags, PAGE_SIZE, Policy, Protection, Switches};
 use vellum_model::{Model, Single};
+use vellum_vm::addr::Page;
 use vellum_vm::error::{Refusal, VmError};
+use vellum_vm::fault::Outcome;
 use vellum_vm::machine::Machine;
 use vellum_vm::mapping::{Mapping, MappingKind};
-use vellum_vm::ops::MapRequest;
+use vellum_vm::ops::{MapRequest, Progress};
 use vellum_vm::page_table::Sharing;
 
 type Host = Rig<Single>;
@@ -70,6 +73,63 @@ fn row_54_a_tag_has_one_reference_page_while_anybody_uses_it() {
     other.unmap(HERE, 4);
     assert_eq!((live(), pages()), (0, 0));
     drop((zero, other));
+    rig.finish(options());
+}
+
+/// Clones an address space that no CPU runs.
+fn cloned(rig: &Host) -> Host {
+    let child = Arc::new(new_space(&rig.model, &rig.account));
+    let mut cloning = rig.space.clone_space().expect("at rest");
+    while cloning.run(&rig.space, &child).expect("memory") == Progress::Paused {}
+    rig.with_space(child)
+}
+
+#[test]
+fn a_clone_of_a_mapping_with_a_tag_hint_is_a_user_of_its_page() {
+    for first_to_go in 0..2 {
+        let rig = Host::new();
+        let zero = rig.tagged(0);
+        let live = || (rig.model.system().refpages() - 1, rig.model.tag_pages().account().frames());
+        map(&rig, &hinted(&zero, 5, HERE)).expect("a mapping");
+        let child = cloned(&rig);
+        assert_eq!(live(), (1, 1), "one page for both");
+        let ends = [&rig, &child];
+        ends[first_to_go].unmap(HERE, 4);
+        let stays = ends[1 - first_to_go];
+        assert_eq!(live(), (1, 1), "the other is a user still");
+        // Whoever comes now finds the page: it was not given up with one of its users left.
+        map(&rig, &hinted(&zero, 5, BESIDE)).expect("a mapping");
+        assert_eq!(live(), (1, 1), "not a second page of the tag");
+        rig.unmap(BESIDE, 4);
+        assert_eq!(live(), (1, 1), "the newcomer was not the last");
+        let mut tags = [0; 4];
+        assert_eq!(stays.space.read_tags(HERE, &mut tags), Ok(Some(4)));
+        assert_eq!(tags, [5; 4]);
+        stays.unmap(HERE, 4);
+        assert_eq!(live(), (0, 0), "gone with the last of both");
+        drop((zero, child));
+        rig.finish(options());
+    }
+}
+
+#[test]
+fn a_refused_map_counts_nothing_as_made() {
+    let rig = Host::new();
+    let zero = rig.tagged(0);
+    rig.map(&zero, HERE, 4, RW);
+    let before = rig.stat();
+    let over = map(&rig, &hinted(&zero, 5, HERE));
+    assert_eq!(over, Err(Refusal::Error(VmError::Overlap)));
+    assert_eq!(rig.stat(), before, "not what was made and is gone again either");
+    map(&rig, &hinted(&zero, 5, BESIDE)).expect("a mapping");
+    let made = rig.stat();
+    let written = (made.create_bytes_written, made.create_tag_bytes_written);
+    let page = (PAGE_SIZE, PAGE_SIZE / 32);
+    assert_eq!(
+        written,
+        (before.create_bytes_written + page.0, before.create_tag_bytes_written + page.1)
+    );
+    drop(zero);
     rig.finish(options());
 }
 
@@ -161,6 +221,10 @@ fn populating_waits_for_nobody_and_stops_where_frames_end() {
     assert!(!change.step(&rig.space), "a step is a few pages");
     let busy = rig.space.unmap(range(HERE, 1)).map(|_| ());
     assert_eq!(busy, Err(Refusal::Changing));
+    for page in [0, 99] {
+        let fault = rig.space.handle_fault(Page::containing(HERE + page * PAGE_SIZE), WRITE);
+        assert_eq!(fault, Outcome::Changing, "page {page} is in the operation's hands");
+    }
     rig.model.fail_in(30);
     while !change.step(&rig.space) {}
     rig.model.fail_in(0);
@@ -169,6 +233,7 @@ fn populating_waits_for_nobody_and_stops_where_frames_end() {
     assert!((30..50).contains(&present), "{present} pages stay");
     rig.complete(rig.space.populate(range(HERE, 100), WRITE));
     assert_eq!(rig.stat().private_frames - 1, 100);
+    assert_eq!(rig.stat().pages_populated, 100, "each page once, however often it was asked for");
     drop(object);
     rig.finish(options());
 }
