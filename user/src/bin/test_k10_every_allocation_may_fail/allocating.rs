@@ -25,7 +25,7 @@ pub(crate) fn fail() -> Result<(), Error> {
     let object = MemoryObject::pattern(b'\n')?;
     maps(object.handle().to_word());
     changes();
-    objects(object.handle().to_word());
+    objects();
     processes(object.handle().to_word())?;
     looks(object.handle().to_word());
     transfers(&object)?;
@@ -111,7 +111,7 @@ fn promotion() -> Result<(), Error> {
     mapping.unmap()
 }
 
-fn objects(pattern: u64) {
+fn objects() {
     exhaust(Call::RefpageCreate, [PLACE, 64, 0, 0, 0, 0], close);
     exhaust(Call::RefpageCreateFrameless, [PLACE, 64, 0, 0, 0, 0], close);
     exhaust(Call::RefpageCreatePattern, [3, 0, 0, 0, 0, 0], close);
@@ -171,7 +171,7 @@ fn transfers(newlines: &MemoryObject) -> Result<(), Error> {
 
 fn tags() -> Result<(), Error> {
     if !system::tags_supported() {
-        [Call::TagsRead, Call::TagsWrite].map(tried);
+        [Call::TagsRead, Call::TagsWrite].into_iter().for_each(tried);
         return Ok(());
     }
     let tagged: Mapping = MapRequest::anonymous(8 * PAGE).tagged().at(FREE as usize).map()?;
