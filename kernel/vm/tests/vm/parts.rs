@@ -181,6 +181,29 @@ fn row_55_a_clone_of_a_mapping_has_a_page_of_its_own() {
 }
 
 #[test]
+fn policies_that_know_a_page_alone_copy_it_where_a_fill_would_do() {
+    for (policy, copies) in
+        [(Policy::ReferencePage, false), (Policy::Object, true), (Policy::InMapping, true)]
+    {
+        let rig = Host::new();
+        let object = rig.pattern(7);
+        let mut made = request(&object, policy, 4);
+        made.options.protection = RW;
+        map(&rig, &made).expect("a mapping");
+        // A page that was read, and one that was not.
+        assert_eq!(rig.load(0, HERE), Ok(7));
+        (0..2).for_each(|page| rig.store(0, HERE + page * PAGE_SIZE, 1).expect("a frame"));
+        let stat = rig.stat();
+        let (filled, copied) = (stat.bytes_filled, stat.bytes_copied);
+        let wanted = if copies { (0, 2 * PAGE_SIZE) } else { (2 * PAGE_SIZE, 0) };
+        assert_eq!((filled, copied), wanted, "{policy:?}");
+        assert_eq!(rig.load(1, HERE + PAGE_SIZE + 1), Ok(7));
+        drop((made, object));
+        rig.finish(options());
+    }
+}
+
+#[test]
 fn an_eager_mapping_that_cannot_be_populated_is_gone_again() {
     let rig = Host::new();
     prepare(&rig, 64);
