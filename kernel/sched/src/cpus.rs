@@ -1,0 +1,261 @@
+//! How several CPUs share the threads that could run.
+//!
+//! Owns: a queue for each CPU, what each runs, and which wait for an interrupt. Refuses to know: how a
+//! thread is switched to.
+//!
+//! **Balance.** A thread that becomes ready goes to the CPU that ran it last if that is idle, else to
+//! any idle CPU, else it waits for the one that ran it last. A CPU that finds its own queue empty takes
+//! the most urgent thread of the next CPU, by number, that has one. So caches stay warm while there
+//! is work for all, and nobody waits beside an idle CPU. Priorities are strict on each CPU, not over
+//! all of them: a CPU that has a thread of its own to run does not look for a more urgent one elsewhere.
+//!
+//! **No wake-up is lost.** Two CPUs talk without a lock in three places; in each, either side writes
+//! first, then reads what the other wrote, all sequentially consistent, so that at least one sees it:
+//! 1. An idle CPU sets its bit, then looks at all queues. Who makes a thread ready puts it into a
+//!    queue, then looks for idle CPUs.
+//! 2. A CPU writes what it is about to run, then looks whether its queue has something more urgent. Who
+//!    makes a thread ready puts it into the queue, then looks what the CPU runs.
+//! 3. Who makes a thread ready clears the bit of the CPU that it interrupts, so that the next one picks
+//!    another. A CPU that was interrupted in vain sets it again. One that takes something else from
+//!    another's queue meanwhile finds, by 2, that it has more than it can do, and calls an idle one.
+
+use crate::ready::{self, Priority, Ready};
+use crate::{Machine, Task};
+use core::sync::atomic::{AtomicU32, Ordering, fence};
+use lock_api::Mutex;
+
+/// The most CPUs.
+pub const MAX_CPUS: usize = 8;
+/// What a CPU runs that is about to look at its queue by itself: nobody has to interrupt it.
+const LOOKING: u32 = u32::MAX;
+
+/// What a CPU does about the thread that it is about to run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// Runs it as long as it likes.
+    Alone,
+    /// Runs it for a time slice: others of its priority wait.
+    Slice,
+    /// Something more urgent came: the thread goes back to the front of its queue.
+    Over,
+}
+
+struct Cpu<M: Machine, T: Task> {
+    ready: Mutex<M::Mutex, Ready<T>>,
+    /// [`Ready::present`], to be looked at without the lock.
+    present: AtomicU32,
+    /// The number of the priority that runs here, or LOOKING.
+    running: AtomicU32,
+}
+
+/// All CPUs.
+pub struct Cpus<M: Machine, T: Task> {
+    cpus: [Cpu<M, T>; MAX_CPUS],
+    /// A bit for each CPU that waits for an interrupt.
+    idle: AtomicU32,
+}
+
+impl<M: Machine, T: Task> Default for Cpus<M, T> {
+    fn default() -> Cpus<M, T> {
+        Cpus::new()
+    }
+}
+
+impl<M: Machine, T: Task> Cpu<M, T> {
+    const fn new() -> Cpu<M, T> {
+        Cpu {
+            ready: Mutex::new(Ready::new()),
+            present: AtomicU32::new(0),
+            running: AtomicU32::new(LOOKING),
+        }
+    }
+
+    /// Changes the queue, and tells those who look without the lock.
+    fn change<R>(&self, change_fn: impl FnOnce(&mut Ready<T>) -> R) -> R {
+        let mut ready = self.ready.lock();
+        let result = change_fn(&mut ready);
+        self.present.store(ready.present(), Ordering::SeqCst);
+        result
+    }
+}
+
+impl<M: Machine, T: Task> Cpus<M, T> {
+    /// Returns CPUs that are about to look for something to run.
+    #[must_use]
+    pub const fn new() -> Cpus<M, T> {
+        Cpus { cpus: [const { Cpu::new() }; MAX_CPUS], idle: AtomicU32::new(0) }
+    }
+
+    /// Lets a thread run when its turn comes. It is in no queue.
+    pub fn make_ready(&self, thread: T::Handle) {
+        let (cpu, waits) = self.choose(&thread);
+        let priority = thread.priority();
+        thread.cpu().store(cpu, Ordering::SeqCst);
+        let before = self.cpus[cpu].change(|ready| {
+            let before = ready.top();
+            ready.push(thread);
+            before
+        });
+        if waits {
+            M::interrupt(cpu);
+        } else {
+            self.tell(cpu, priority, before);
+        }
+    }
+
+    /// As [`Self::make_ready`], for a thread that this CPU ran and whose turn was not over.
+    pub fn put_back(&self, thread: T::Handle) {
+        let (cpu, priority) = (M::this_cpu(), thread.priority());
+        let before = self.cpus[cpu].change(|ready| {
+            let before = ready.top();
+            ready.push_first(thread);
+            before
+        });
+        self.tell(cpu, priority, before);
+    }
+
+    /// Returns the CPU whose queue a thread goes to, and whether it was idle; it is idle no more.
+    fn choose(&self, thread: &T) -> (usize, bool) {
+        let last = thread.cpu().load(Ordering::SeqCst);
+        M::step();
+        loop {
+            let idle = self.idle.load(Ordering::SeqCst);
+            let wanted = if idle >> last & 1 == 1 { 1 << last } else { idle & idle.wrapping_neg() };
+            if wanted == 0 {
+                return (last, false);
+            }
+            if self.claim(wanted) {
+                return (wanted.trailing_zeros() as usize, true);
+            }
+        }
+    }
+
+    /// Takes the bit of an idle CPU away. Returns whether it had one.
+    fn claim(&self, bit: u32) -> bool {
+        M::step();
+        self.idle.fetch_and(!bit, Ordering::SeqCst) & bit != 0
+    }
+
+    /// Sees to it that a thread of a priority, which is in a CPU's queue by now, gets its turn. `before`
+    /// was the most urgent one there.
+    fn tell(&self, cpu: usize, priority: Priority, before: Option<Priority>) {
+        fence(Ordering::SeqCst);
+        M::step();
+        let running = self.cpus[cpu].running.load(Ordering::SeqCst);
+        let number = u32::from(priority.number());
+        let is_first = before.is_none_or(|before| before < priority);
+        if running == LOOKING {
+            // It looks at its queue once more before it runs anything.
+        } else if number > running {
+            M::interrupt(cpu);
+        } else if number == running && is_first {
+            if cpu == M::this_cpu() { M::begin_slice() } else { M::interrupt(cpu) }
+        }
+        // Who went idle meanwhile, the same CPU perhaps, may have looked too early.
+        self.call_idle();
+    }
+
+    /// Interrupts an idle CPU, if there is one, so that it looks at all queues.
+    fn call_idle(&self) {
+        loop {
+            M::step();
+            let idle = self.idle.load(Ordering::SeqCst);
+            if idle == 0 {
+                return;
+            }
+            let bit = idle & idle.wrapping_neg();
+            if self.claim(bit) {
+                M::interrupt(bit.trailing_zeros() as usize);
+                return;
+            }
+        }
+    }
+
+    /// Declares that this CPU is about to look for something to run.
+    pub fn look(&self) {
+        M::step();
+        self.cpus[M::this_cpu()].running.store(LOOKING, Ordering::SeqCst);
+    }
+
+    /// Takes the thread that this CPU runs next out of its queue, or out of another's.
+    pub fn next(&self) -> Option<T::Handle> {
+        let this = M::this_cpu();
+        let order = (0..MAX_CPUS).map(|distance| (this + distance) % MAX_CPUS);
+        for cpu in order {
+            M::step();
+            if self.cpus[cpu].present.load(Ordering::SeqCst) == 0 {
+                continue;
+            }
+            if let Some(thread) = self.cpus[cpu].change(Ready::pop) {
+                thread.cpu().store(this, Ordering::SeqCst);
+                return Some(thread);
+            }
+        }
+        None
+    }
+
+    /// Declares that this CPU is about to wait for an interrupt. Returns whether it may: then the
+    /// next interrupt ends the wait, and [`Self::woken`] comes behind it.
+    #[must_use]
+    pub fn may_wait(&self) -> bool {
+        let this = M::this_cpu();
+        M::step();
+        self.idle.fetch_or(1 << this, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
+        M::step();
+        let none = self.cpus.iter().all(|cpu| cpu.present.load(Ordering::SeqCst) == 0);
+        if !none {
+            self.woken();
+        }
+        none
+    }
+
+    /// Declares that this CPU does not wait any more.
+    pub fn woken(&self) {
+        M::step();
+        self.idle.fetch_and(!(1 << M::this_cpu()), Ordering::SeqCst);
+    }
+
+    /// Declares what this CPU is about to run, and returns what it does about it.
+    #[must_use]
+    pub fn run(&self, thread: &T) -> Turn {
+        let cpu = &self.cpus[M::this_cpu()];
+        M::step();
+        cpu.running.store(u32::from(thread.priority().number()), Ordering::SeqCst);
+        fence(Ordering::SeqCst);
+        self.turn(thread.priority())
+    }
+
+    /// Returns what this CPU does about a thread of a priority, which it runs.
+    #[must_use]
+    pub fn turn(&self, priority: Priority) -> Turn {
+        M::step();
+        let present = self.cpus[M::this_cpu()].present.load(Ordering::SeqCst);
+        if present == 0 {
+            return Turn::Alone;
+        }
+        // There is more here than one can do.
+        self.call_idle();
+        match ready::top(present) {
+            Some(top) if top > priority => Turn::Over,
+            Some(top) if top == priority => Turn::Slice,
+            _ => Turn::Alone,
+        }
+    }
+
+    /// Changes the priority of a thread by `store_fn`, and its place in the queue if it is in one.
+    pub fn set_priority(&self, thread: &T::Handle, store_fn: impl FnOnce()) {
+        let cpu = thread.cpu().load(Ordering::SeqCst);
+        let queued = self.cpus[cpu].change(|ready| {
+            let queued = ready.remove(thread);
+            store_fn();
+            queued
+        });
+        if queued {
+            self.make_ready(thread.clone());
+        } else {
+            // If it runs there, the CPU must know better now; elsewhere it counts from the next turn on.
+            M::interrupt(cpu);
+        }
+    }
+}

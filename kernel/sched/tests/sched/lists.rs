@@ -1,0 +1,107 @@
+//! Lists and queues against a plain vector.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use vellum_model::{Single, SpinMutex};
+use vellum_sched::{Link, List, Member, Priority, Queued, Ready, Task};
+
+struct Item {
+    number: usize,
+    priority: u64,
+    cpu: AtomicUsize,
+    link: Link<SpinMutex<Single>, Arc<Item>>,
+}
+
+impl Member<Queued> for Item {
+    type Handle = Arc<Item>;
+    type Mutex = SpinMutex<Single>;
+
+    fn link(&self) -> &Link<SpinMutex<Single>, Arc<Item>> {
+        &self.link
+    }
+}
+
+impl Task for Item {
+    fn priority(&self) -> Priority {
+        Priority::new(self.priority).expect("a priority")
+    }
+
+    fn cpu(&self) -> &AtomicUsize {
+        &self.cpu
+    }
+}
+
+fn items(count: usize, priority_fn: impl Fn(usize) -> u64) -> Vec<Arc<Item>> {
+    let make = |number| {
+        let (cpu, link) = (AtomicUsize::new(0), Link::new());
+        Arc::new(Item { number, priority: priority_fn(number), cpu, link })
+    };
+    (0..count).map(make).collect()
+}
+
+/// Numbers that look random and are the same each time.
+fn numbers() -> impl FnMut(usize) -> usize {
+    let mut state = 1_u64;
+    move |below| {
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % below
+    }
+}
+
+#[test]
+fn lists_do_what_a_vector_does() {
+    let items = items(9, |_| 0);
+    let mut random = numbers();
+    let mut lists = [List::<Item, Queued>::new(), List::new()];
+    let mut vectors = [VecDeque::new(), VecDeque::new()];
+    for _ in 0..20_000 {
+        let (number, list) = (random(9), random(2));
+        let is_free = vectors.iter().all(|vector| !vector.contains(&number));
+        match random(5) {
+            0 if is_free => {
+                lists[list].push_back(items[number].clone());
+                vectors[list].push_back(number);
+            }
+            1 if is_free => {
+                lists[list].push_front(items[number].clone());
+                vectors[list].push_front(number);
+            }
+            2 => {
+                let popped = lists[list].pop_front().map(|item| item.number);
+                assert_eq!(popped, vectors[list].pop_front());
+            }
+            3 => {
+                let taken = lists[list].take(|item| item.number >= number).map(|item| item.number);
+                let place = vectors[list].iter().position(|other| *other >= number);
+                assert_eq!(taken, place.and_then(|place| vectors[list].remove(place)));
+            }
+            4 => {
+                let place = vectors[list].iter().position(|other| *other == number);
+                assert_eq!(lists[list].remove(&items[number]), place.is_some());
+                place.map(|place| vectors[list].remove(place));
+            }
+            _ => {}
+        }
+        assert_eq!(lists[list].is_empty(), vectors[list].is_empty());
+        assert_eq!(lists[list].first().map(|item| item.number), vectors[list].front().copied());
+    }
+    lists.iter_mut().for_each(|list| while list.pop_front().is_some() {});
+    assert!(items.iter().all(|item| Arc::strong_count(item) == 1), "a list keeps who left");
+}
+
+#[test]
+fn the_most_urgent_comes_first_and_equals_in_order() {
+    let items = items(6, |number| [4, 31, 0, 31, 4, 0][number]);
+    let mut ready = Ready::<Item>::new();
+    items.iter().for_each(|item| ready.push(item.clone()));
+    assert!(ready.remove(&items[4]) && !ready.remove(&items[4]));
+    ready.push_first(items[4].clone());
+    let mut order = Vec::new();
+    while let Some(item) = ready.pop() {
+        order.push(item.number);
+    }
+    assert_eq!(order, [1, 3, 4, 0, 2, 5]);
+    assert_eq!((ready.top(), ready.present()), (None, 0));
+}
