@@ -8,6 +8,8 @@
 //! Boot is left out: nothing counts before the first program runs.
 
 use crate::arch::pmu;
+use crate::memory::layout::MAX_CPUS;
+use crate::percpu;
 use crate::platform::console::println;
 use crate::process::scheduler::Leave;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -17,15 +19,15 @@ const ON: bool = cfg!(feature = "masked");
 /// the longest way out, to another thread.
 const VECTORS: u32 = 21 + 100;
 
-/// The counter at the last such point, and one bit above it; zero outside the kernel.
-static SINCE: AtomicU64 = AtomicU64::new(0);
+/// Each CPU's counter at the last such point, and one bit above it; zero outside the kernel.
+static SINCE: [AtomicU64; MAX_CPUS] = [const { AtomicU64::new(0) }; MAX_CPUS];
 static LONGEST: AtomicU32 = AtomicU32::new(0);
 
 /// The kernel was entered.
 #[inline]
 pub fn enter() {
     if ON {
-        SINCE.store(u64::from(pmu::instructions()) | 1 << 32, Ordering::Relaxed);
+        SINCE[percpu::id()].store(u64::from(pmu::instructions()) | 1 << 32, Ordering::Relaxed);
     }
 }
 
@@ -52,7 +54,7 @@ pub fn end() -> bool {
     if !ON {
         return false;
     }
-    let since = SINCE.swap(0, Ordering::Relaxed);
+    let since = SINCE[percpu::id()].swap(0, Ordering::Relaxed);
     if since != 0 {
         let instructions = pmu::instructions().wrapping_sub(since as u32) + VECTORS;
         LONGEST.fetch_max(instructions, Ordering::Relaxed);

@@ -8,7 +8,7 @@
 //! a time without locks. Others only read its counters, which are atomic.
 
 use crate::arch::context::Context;
-use crate::memory::frames::FrameCache;
+use crate::memory::frame_cache::FrameCache;
 use crate::memory::layout::{MAX_CPUS, STACK_SIZE, stack_bottom};
 use crate::memory::pools::PoolArc;
 use crate::process::Thread;

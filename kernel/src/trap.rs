@@ -6,6 +6,7 @@
 use crate::arch::context::Context;
 use crate::arch::{thread_registers, tlb};
 use crate::masked;
+use crate::memory::frames;
 use crate::memory::machine::Hardware;
 use crate::percpu;
 use crate::platform::interrupts;
@@ -124,9 +125,8 @@ pub extern "C" fn asynchronous_tag_fault(context: &mut Context) -> Leave {
 /// An interrupt while user code ran.
 pub extern "C" fn interrupt(_context: &mut Context) -> Leave {
     masked::enter();
-    serve_interrupts();
-    // Only the timer interrupts, and it is armed only while somebody else is ready.
-    leave(Outcome::Yield)
+    let slice_over = serve_interrupts();
+    masked::leave(leave(scheduler::interrupted(slice_over)))
 }
 
 /// Returns whose registers the vector loads next.
@@ -136,10 +136,14 @@ pub extern "C" fn switch() -> *mut Context {
     next
 }
 
-/// Acknowledges everything that waits.
-pub fn serve_interrupts() {
-    interrupts::serve();
+/// Acknowledges everything that waits. Returns whether the timer's was there.
+pub fn serve_interrupts() -> bool {
+    let timer = interrupts::serve();
+    if frames::are_scarce() {
+        frames::give_up_cache();
+    }
     masked::point();
+    timer
 }
 
 /// Deals with an abort that is no matter of mappings.

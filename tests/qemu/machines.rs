@@ -12,7 +12,11 @@ pub(crate) const TESTS: &[Named] = &[
     ("machine/memory_of_1_gibibyte", memory_of_1_gibibyte),
     ("machine/memory_of_8_gibibytes", memory_of_8_gibibytes),
     ("machine/banner_tells_whether_there_are_tags", banner_tells_whether_there_are_tags),
-    ("machine/four_cpus", four_cpus),
+    ("machine/two_cpus_in_step", two_cpus_in_step),
+    ("machine/eight_cpus", eight_cpus),
+    ("machine/four_cpus_and_a_gicv2", four_cpus_and_a_gicv2),
+    ("machine/four_cpus_from_el2", four_cpus_from_el2),
+    ("machine/four_cpus_of_other_models", four_cpus_of_other_models),
     ("machine/entry_at_el2_on_max", entry_at_el2_on_max),
     ("machine/entry_at_el2_on_neoverse_n2", entry_at_el2_on_neoverse_n2),
     ("machine/entry_at_el2_without_tags", entry_at_el2_without_tags),
@@ -44,8 +48,43 @@ fn memory_of_8_gibibytes() -> Result<(), Failed> {
     boots_with("8G")
 }
 
-fn four_cpus() -> Result<(), Failed> {
-    boots(Machine { smp: 4, icount: false, ..Machine::default() })
+/// Runs programs whose threads and processes depend on every CPU.
+fn shares_work(machine: &Machine) -> Result<(), Failed> {
+    for program in ["test_threads", "test_process_wait_yield_clock", "test_process_deaths"] {
+        let run = Plan { machine: machine.clone(), ..Plan::new(program) }.run()?;
+        run.check(run.verdict.status() == 0, "success")?;
+    }
+    Ok(())
+}
+
+fn two_cpus_in_step() -> Result<(), Failed> {
+    shares_work(&Machine { smp: 2, ..Machine::default() })
+}
+
+fn eight_cpus() -> Result<(), Failed> {
+    shares_work(&Machine { smp: 8, icount: false, ..Machine::default() })
+}
+
+fn four_cpus_and_a_gicv2() -> Result<(), Failed> {
+    shares_work(&Machine { smp: 4, gic: 2, icount: false, ..Machine::default() })
+}
+
+fn four_cpus_from_el2() -> Result<(), Failed> {
+    shares_work(&Machine { smp: 4, el2: true, icount: false, ..Machine::default() })
+}
+
+fn four_cpus_of_other_models() -> Result<(), Failed> {
+    for cpu in ["neoverse-n2", "cortex-a710", "cortex-a53"] {
+        let mte = cpu != "cortex-a53";
+        shares_work(&Machine {
+            cpu: cpu.into(),
+            smp: 4,
+            mte,
+            icount: false,
+            ..Machine::default()
+        })?;
+    }
+    Ok(())
 }
 
 fn banner_tells_whether_there_are_tags() -> Result<(), Failed> {

@@ -28,6 +28,7 @@ fn configurations() -> Vec<Configuration> {
         with("no-mte", Machine { mte: false, ..machine() }),
         Configuration { switches: vec![(PLAIN_FILLS, "on")], ..with("plain-fills", machine()) },
         with("two-cpus", Machine { smp: 2, icount: false, ..machine() }),
+        with("four-cpus", Machine { smp: 4, icount: false, ..machine() }),
     ]
 }
 

@@ -76,7 +76,7 @@ pub struct Options {
     /// The CPU model, as QEMU names it
     #[arg(long, global = true, default_value = "max")]
     pub cpu: String,
-    /// The CPUs of the machine, at most 8; the kernel uses one
+    /// The CPUs of the machine, at most 8
     #[arg(long, global = true, value_name = "N", default_value_t = 1)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=8))]
     pub smp: u32,
@@ -98,6 +98,10 @@ pub struct Options {
     /// A CPU that has EL2 and starts there
     #[arg(long, global = true)]
     pub el2: bool,
+    /// The version of the interrupt controller, 2 or 3
+    #[arg(long, global = true, value_name = "VERSION", default_value_t = 3,
+          value_parser = clap::value_parser!(u8).range(2..=3))]
+    pub gic: u8,
     /// Lets the kernel use the memory copy and set instructions (FEAT_MOPS)
     #[arg(long, global = true)]
     pub mops: bool,
@@ -146,6 +150,7 @@ impl Options {
             icount: !self.no_icount,
             mte: !self.no_mte,
             el2: self.el2,
+            gic: self.gic,
             seed: self.seed,
             ..Machine::default()
         }

@@ -12,7 +12,8 @@ pub use accounts::{account_create, account_query, test};
 pub use remap::remap;
 pub use tags::{tags_read, tags_write};
 pub use threads::{
-    thread_create, thread_read_registers, thread_set_tag_mode, thread_start, thread_tag_mode,
+    address_wait, address_wake, thread_create, thread_exit, thread_kill, thread_read_registers,
+    thread_set_priority, thread_set_tag_mode, thread_start, thread_tag_mode,
     thread_write_registers,
 };
 

@@ -57,7 +57,7 @@ owned! {
     MemoryObject;
     /// Another process. Dropping it neither ends the process nor reaps it; see [`Process::wait`].
     Process;
-    /// A thread of another process.
+    /// A thread: of another process, or one that [`crate::threads`] keeps.
     Thread;
     /// Who pays. It lives as long as anything is charged to it, by whatever process.
     Account;
@@ -283,7 +283,7 @@ impl Process {
     /// Those of [`calls::thread_create`].
     pub fn thread(&self) -> Result<Thread, Error> {
         self.other()?;
-        calls::thread_create(self.0).map(Thread)
+        calls::thread_create(self.0, 0).map(Thread)
     }
 
     /// Refuses the constant that names the caller: the methods' safety rests on it.
@@ -315,7 +315,7 @@ impl Thread {
     /// Those of [`calls::thread_start`].
     pub fn start(&self) -> Result<(), Error> {
         // SAFETY: a `Thread` comes from `Process::thread`, so it runs in another process, or from
-        // `from_handle`; threads of the own process have no type here yet.
+        // `from_handle`, whose caller answers for a thread of its own process.
         unsafe { calls::thread_start(self.0) }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Memory that was mapped stays with the program: chunks are reused, never unmapped.
 
-use crate::lock::YieldLock;
+use crate::lock::WordLock;
 use crate::mapping::{MapRequest, PAGE};
 use core::alloc::Layout;
 use talc::base::Talc;
@@ -15,7 +15,7 @@ use vellum_abi::Protection;
 const CHUNK: usize = 64 * 1024;
 
 /// An allocator whose memory comes from a [`Grow`].
-pub type Heap = TalcLock<YieldLock, Grow>;
+pub type Heap = TalcLock<WordLock, Grow>;
 
 #[global_allocator]
 static HEAP: Heap = Heap::new(Grow::new(Protection::NONE));

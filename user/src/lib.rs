@@ -73,6 +73,8 @@ pub mod system;
 pub mod tags;
 #[cfg(target_os = "none")]
 pub mod testing;
+#[cfg(target_os = "none")]
+pub mod threads;
 
 #[cfg(target_os = "none")]
 pub use {

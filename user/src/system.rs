@@ -20,6 +20,12 @@ pub fn features() -> u64 {
     features & !KNOWN
 }
 
+/// Returns how many CPUs run programs.
+#[must_use]
+pub fn cpus() -> u64 {
+    calls::system_query().cpus
+}
+
 /// Returns whether memory can be tagged and tags are checked.
 #[must_use]
 pub fn tags_supported() -> bool {

@@ -93,8 +93,10 @@ calls! {
     21 ProcessWait "process_wait" 2;
     /// `(process)`: ends a process with the reason [`crate::ExitKind::Killed`]. Needs MANAGE.
     22 ProcessKill "process_kill" 1;
-    /// `(process)`: makes a stopped thread. x1 = handle with every right. Needs MANAGE.
-    23 ThreadCreate "thread_create" 1;
+    /// `(process, word)`: makes a stopped thread of the caller's priority. When it has ended, the 4 bytes
+    /// at `word` in its process become 0 and who waits there is woken, unless `word` is 0. x1 = handle
+    /// with every right. Needs MANAGE.
+    23 ThreadCreate "thread_create" 2;
     /// `(thread, out: Registers)`: reads a stopped thread's registers. Needs INSPECT.
     24 ThreadReadRegisters "thread_read_registers" 2;
     /// `(thread, in: Registers)`: writes a stopped thread's registers. Needs MANAGE.
@@ -141,6 +143,20 @@ calls! {
     /// or smaller and moves it where that is asked for; see [`crate::RemapFlags`]. x1 = address.
     /// `new` is looked at with FIXED alone. Needs MANAGE of the process.
     38 Remap "remap" 6;
+    /// Ends the calling thread, and with the last one its process, with status 0. Does not return.
+    39 ThreadExit "thread_exit" 0;
+    /// `(thread)`: ends a thread that was started, as if it had called `thread_exit`. Needs MANAGE.
+    40 ThreadKill "thread_kill" 1;
+    /// `(thread, priority)`: sets how urgent a thread is, from 0 to [`crate::PRIORITIES`] - 1; the most
+    /// urgent ones run, in turns. SELF is the caller. `NotPermitted` above what the caller had when it
+    /// began. Needs MANAGE.
+    41 ThreadSetPriority "thread_set_priority" 2;
+    /// `(address, value, flags)`: waits until `address_wake` names the address, unless the 4 bytes there
+    /// are not `value`. May also return for no reason. `flags` are [`crate::WaitFlags`].
+    42 AddressWait "address_wait" 3;
+    /// `(address, count, flags)`: wakes up to `count` threads that wait at an address, the longest
+    /// first, and at most [`crate::MAX_WAKE`]. x1 = how many.
+    43 AddressWake "address_wake" 3;
 }
 
 #[cfg(test)]

@@ -124,6 +124,15 @@ bit_set! {
 }
 
 bit_set! {
+    /// How an address names a place to wait at.
+    WaitFlags {
+        /// By the object that is mapped there, where a shared mapping is: others who map it, wherever,
+        /// mean the same place. Without it, and elsewhere, the address is the process's own.
+        SHARED = 1 << 0;
+    }
+}
+
+bit_set! {
     /// What a handle allows.
     Rights {
         /// Read the contents.

@@ -32,7 +32,7 @@ pub use error::{Errno, Error};
 pub use exit::{ExitKind, ExitReport, FaultAccess};
 pub use flags::{
     Advice, MapFlags, MapOptions, MemoryFlags, Policy, Protection, RemapFlags, Rights, Switches,
-    TestOperation,
+    TestOperation, WaitFlags,
 };
 pub use handle::Handle;
 pub use records::{
@@ -45,6 +45,10 @@ pub use tag_mode::{TagControl, TagMode};
 pub const PAGE_SIZE: u64 = 4096;
 /// The most pages that `query_pages` tells of at once.
 pub const MAX_QUERY_PAGES: u64 = 512;
+/// How many priorities threads may have.
+pub const PRIORITIES: u64 = 32;
+/// The most threads that `address_wake` wakes at once.
+pub const MAX_WAKE: u64 = 64;
 /// Bytes that share one allocation tag (the tag granule).
 pub const TAG_GRANULE: u64 = 16;
 /// Bytes of tag storage that belong to one page: one four-bit tag a tag granule.

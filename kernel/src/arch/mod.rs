@@ -3,6 +3,6 @@
 mod aarch64;
 
 pub use aarch64::{
-    cache, context, cpu, features, kernel_map, mmu, mte, page_fill, pmu, syndrome, sysreg,
+    boot, cache, context, cpu, features, kernel_map, mmu, mte, page_fill, pmu, syndrome, sysreg,
     thread_registers, timer, tlb, user_copy, vectors,
 };

@@ -2,26 +2,27 @@
 //!
 //! Owns: one entry for each frame of RAM (count, link) and allocation of single frames. A frame
 //! comes from this CPU's cache, without a lock; only an empty cache is refilled, and only a full
-//! one spilled, by batches under the lock of `blocks`. Refuses to know: what frames are for.
+//! one spilled, by batches under the lock of `blocks`. When frames become scarce on several CPUs, none
+//! keeps any at hand, so that an allocation fails only where hardly any frame is free anywhere. Refuses
+//! to know: what frames are for.
 //!
 //! Invariant: a frame's count is 0 while it is free, and 1 when it leaves the allocator. In debug
 //! builds a freed frame is poisoned and its count says so.
 
 use crate::memory::blocks::{BLOCK_FRAMES, Block, Blocks, Links};
+use crate::memory::frame_cache::{CACHE_FRAMES, FrameCache};
 use crate::memory::injection;
 use crate::memory::layout::{RAM_BASE, direct};
 use crate::memory::poison;
 use crate::memory::ranges::FreeRanges;
 use crate::percpu;
-use core::cell::Cell;
+use crate::platform::{self, interrupts};
 use core::ptr::null_mut;
-use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 use spin::mutex::SpinMutex;
 use vellum_abi::PAGE_SIZE;
 use vellum_vm::addr::{FrameAddress, PAGE_SHIFT};
 
-/// Frames that a cache holds.
-const CACHE_FRAMES: usize = 256;
 /// Frames that an empty cache takes at once.
 const REFILL: usize = 64;
 /// Frames that a full cache gives back at once.
@@ -43,6 +44,8 @@ static TABLE: AtomicPtr<Entry> = AtomicPtr::new(null_mut());
 static RAM_FRAMES: AtomicUsize = AtomicUsize::new(0);
 /// Frames that were free when the allocator started.
 static MANAGED: AtomicUsize = AtomicUsize::new(0);
+/// See [`are_scarce`].
+static SCARCE: AtomicBool = AtomicBool::new(false);
 static BLOCKS: SpinMutex<Blocks> = SpinMutex::new(Blocks::empty());
 
 /// The table as the allocator's place for links.
@@ -57,45 +60,6 @@ impl Links for Table {
     #[inline]
     fn set_link(&self, frame: u32, link: u32) {
         entry(frame).link.store(link, Ordering::Relaxed);
-    }
-}
-
-/// Free frames of one CPU. Only that CPU takes and gives.
-pub struct FrameCache {
-    /// How many; others may read it.
-    length: AtomicUsize,
-    frames: [Cell<u32>; CACHE_FRAMES],
-}
-
-impl FrameCache {
-    /// Returns an empty cache.
-    pub const fn new() -> FrameCache {
-        FrameCache { length: AtomicUsize::new(0), frames: [const { Cell::new(0) }; CACHE_FRAMES] }
-    }
-
-    /// Returns how many frames are in it.
-    #[inline]
-    pub fn len(&self) -> usize {
-        self.length.load(Ordering::Relaxed)
-    }
-
-    #[inline]
-    fn pop(&self) -> Option<u32> {
-        let length = self.len().checked_sub(1)?;
-        self.length.store(length, Ordering::Relaxed);
-        self.frames.get(length).map(Cell::get)
-    }
-
-    /// Adds a frame, or returns `false` if the cache is full.
-    #[inline]
-    fn push(&self, frame: u32) -> bool {
-        let length = self.len();
-        let Some(slot) = self.frames.get(length) else {
-            return false;
-        };
-        slot.set(frame);
-        self.length.store(length + 1, Ordering::Relaxed);
-        true
     }
 }
 
@@ -276,13 +240,14 @@ pub fn hide(frames: usize) -> usize {
 #[cold]
 #[inline(never)]
 fn refill(cache: &FrameCache) -> Option<u32> {
-    let mut slots = cache.frames.iter();
-    let taken = BLOCKS.lock().take(&Table, REFILL, |frame| {
-        if let Some(slot) = slots.next() {
-            slot.set(frame);
-        }
-    });
-    cache.length.store(taken, Ordering::Relaxed);
+    let mut allocator = BLOCKS.lock();
+    let scarce = allocator.free() < least_free() + REFILL;
+    let batch = if scarce { 1 } else { REFILL };
+    cache.fill(|frame_fn| allocator.take(&Table, batch, frame_fn));
+    drop(allocator);
+    if scarce {
+        begin_scarcity();
+    }
     cache.pop()
 }
 
@@ -292,11 +257,50 @@ fn refill(cache: &FrameCache) -> Option<u32> {
 fn spill(cache: &FrameCache, frame: u32) {
     let mut allocator = BLOCKS.lock();
     allocator.give(&Table, frame);
-    let left = CACHE_FRAMES - SPILL;
-    for slot in &cache.frames[left..] {
-        allocator.give(&Table, slot.get());
+    let kept = if cache.len() == CACHE_FRAMES { CACHE_FRAMES - SPILL } else { 0 };
+    while cache.len() > kept
+        && let Some(frame) = cache.pop()
+    {
+        allocator.give(&Table, frame);
     }
-    cache.length.store(left, Ordering::Relaxed);
+    if allocator.free() >= 2 * (least_free() + REFILL) {
+        SCARCE.store(false, Ordering::Relaxed);
+    }
+    cache.keep(!are_scarce());
+}
+
+/// Returns how many frames must be free for every CPU to keep some at hand. With one CPU that is none:
+/// nobody else could miss them.
+fn least_free() -> usize {
+    let cpus = platform::cpus();
+    if cpus > 1 { cpus * CACHE_FRAMES } else { 0 }
+}
+
+/// Returns whether so few frames are free that no CPU keeps any at hand.
+#[inline]
+pub fn are_scarce() -> bool {
+    SCARCE.load(Ordering::Relaxed)
+}
+
+/// From now on no CPU keeps frames at hand: the others are interrupted to give theirs back.
+fn begin_scarcity() {
+    let others = least_free() != 0;
+    percpu::this().frames.keep(!others);
+    if others && !SCARCE.swap(true, Ordering::Relaxed) {
+        let this = percpu::id();
+        (0..platform::cpus()).filter(|cpu| *cpu != this).for_each(interrupts::send);
+    }
+}
+
+/// Gives back what this CPU has at hand.
+#[cold]
+pub fn give_up_cache() {
+    let cache = &percpu::this().frames;
+    cache.keep(false);
+    let mut allocator = BLOCKS.lock();
+    while let Some(frame) = cache.pop() {
+        allocator.give(&Table, frame);
+    }
 }
 
 /// Returns the entry of a frame.

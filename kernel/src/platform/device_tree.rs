@@ -49,10 +49,31 @@ pub struct Machine {
     pub console: Registers,
     /// Real-time clock registers, where there is one: whole pages.
     pub clock: Option<Registers>,
-    /// GICv3 distributor.
-    pub distributor: Registers,
-    /// GICv3 redistributors, one behind the other.
-    pub redistributors: Registers,
+    /// Which interrupt controller there is.
+    pub controller: Controller,
+    /// What no program knows: from QEMU's random numbers, or 0.
+    pub secret: u64,
+    /// The affinity of each CPU (MPIDR_EL1), which PSCI and the GIC know it by.
+    pub affinities: [u64; MAX_CPUS],
+}
+
+/// The interrupt controller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Controller {
+    /// A GICv3.
+    V3 {
+        /// The distributor.
+        distributor: Registers,
+        /// The redistributors, one behind the other.
+        redistributors: Registers,
+    },
+    /// A GICv2.
+    V2 {
+        /// The distributor.
+        distributor: Registers,
+        /// The CPU interface.
+        interface: Registers,
+    },
 }
 
 /// Why the kernel cannot run here.
@@ -72,9 +93,7 @@ pub enum TreeError {
     Psci,
     /// No PL011.
     Console,
-    /// A GICv2.
-    OldGic,
-    /// No GICv3.
+    /// Neither a GICv2 nor a GICv3.
     Gic,
 }
 
@@ -89,8 +108,7 @@ impl TreeError {
             TreeError::Cpus => "no CPU in the device tree",
             TreeError::Psci => "no PSCI by hvc or smc in the device tree",
             TreeError::Console => "no PL011 in the device tree",
-            TreeError::OldGic => "the interrupt controller is a GICv2; run QEMU with gic-version=3",
-            TreeError::Gic => "no GICv3 in the device tree",
+            TreeError::Gic => "neither a GICv2 nor a GICv3 in the device tree",
         }
     }
 }
@@ -104,16 +122,17 @@ pub fn read() -> Result<Machine, TreeError> {
     // SAFETY: The boot tables map the start of RAM, which nothing writes to: it is reserved.
     let bytes = unsafe { core::slice::from_raw_parts(start, MAX_BYTES as usize) };
     let tree = Fdt::new(bytes).map_err(|_| TreeError::Missing)?;
-    let (distributor, redistributors) = interrupt_controller(tree)?;
+    let (cpus, affinities) = cpus(tree)?;
     Ok(Machine {
         ram_bytes: ram(tree)?,
         tree_bytes: MAX_BYTES,
-        cpus: cpus(tree)?,
+        cpus,
         psci: psci(tree)?,
         console: console(tree)?,
         clock: clock(tree),
-        distributor,
-        redistributors,
+        controller: controller(tree)?,
+        secret: secret(tree),
+        affinities,
     })
 }
 
@@ -139,13 +158,17 @@ fn ram(tree: Fdt<'_>) -> Result<u64, TreeError> {
     }
 }
 
-fn cpus(tree: Fdt<'_>) -> Result<usize, TreeError> {
+fn cpus(tree: Fdt<'_>) -> Result<(usize, [u64; MAX_CPUS]), TreeError> {
     let node = tree.find_node("/cpus").ok_or(TreeError::Cpus)?;
     let is_cpu = |node: &FdtNode<'_>| node.name_without_address() == "cpu";
-    match node.children().filter(is_cpu).count() {
-        0 => Err(TreeError::Cpus),
-        count => Ok(count.min(MAX_CPUS)),
+    let (mut count, mut affinities) = (0, [0; MAX_CPUS]);
+    for (cpu, slot) in node.children().filter(is_cpu).zip(&mut affinities) {
+        let mut blocks = cpu.reg().ok().flatten().into_iter().flatten();
+        let affinity = blocks.next().and_then(|block| block.address::<u64>().ok());
+        *slot = affinity.ok_or(TreeError::Cpus)?;
+        count += 1;
     }
+    if count == 0 { Err(TreeError::Cpus) } else { Ok((count, affinities)) }
 }
 
 fn psci(tree: Fdt<'_>) -> Result<PsciMethod, TreeError> {
@@ -156,6 +179,12 @@ fn psci(tree: Fdt<'_>) -> Result<PsciMethod, TreeError> {
         b"smc\0" => Ok(PsciMethod::Smc),
         _ => Err(TreeError::Psci),
     }
+}
+
+fn secret(tree: Fdt<'_>) -> u64 {
+    let seed = tree.find_node("/chosen").and_then(|node| node.property("rng-seed"));
+    let first = seed.and_then(|seed| seed.value().first_chunk().copied());
+    first.map_or(0, u64::from_ne_bytes)
 }
 
 fn console(tree: Fdt<'_>) -> Result<Registers, TreeError> {
@@ -173,14 +202,18 @@ fn clock(tree: Fdt<'_>) -> Option<Registers> {
     registers(node).next().filter(whole)
 }
 
-fn interrupt_controller(tree: Fdt<'_>) -> Result<(Registers, Registers), TreeError> {
+fn controller(tree: Fdt<'_>) -> Result<Controller, TreeError> {
     let mut nodes = tree.root().children();
-    if nodes.clone().any(|node| node.is_compatible("arm,cortex-a15-gic")) {
-        return Err(TreeError::OldGic);
-    }
-    let node = nodes.find(|node| node.is_compatible("arm,gic-v3")).ok_or(TreeError::Gic)?;
+    let is_gic = |node: &FdtNode<'_>| {
+        node.is_compatible("arm,gic-v3") || node.is_compatible("arm,cortex-a15-gic")
+    };
+    let node = nodes.find(is_gic).ok_or(TreeError::Gic)?;
     let mut blocks = registers(node);
     let distributor = blocks.next().ok_or(TreeError::Gic)?;
-    let redistributors = blocks.next().ok_or(TreeError::Gic)?;
-    Ok((distributor, redistributors))
+    let second = blocks.next().ok_or(TreeError::Gic)?;
+    Ok(if node.is_compatible("arm,gic-v3") {
+        Controller::V3 { distributor, redistributors: second }
+    } else {
+        Controller::V2 { distributor, interface: second }
+    })
 }

@@ -18,6 +18,20 @@ pub fn set_psci(method: PsciMethod) {
     PSCI.store(method as u8, Ordering::Relaxed);
 }
 
+/// Starts another CPU at a physical address, with `context` in x0. It starts as this one did.
+///
+/// # Errors
+/// A text, where the firmware refuses.
+pub fn start_cpu(affinity: u64, entry: u64, context: u64) -> Result<(), &'static str> {
+    let result = match PSCI.load(Ordering::Relaxed) {
+        method if method == PsciMethod::Hvc as u8 => {
+            smccc::psci::cpu_on::<Hvc>(affinity, entry, context)
+        }
+        _ => smccc::psci::cpu_on::<Smc>(affinity, entry, context),
+    };
+    result.map_err(|_| "the firmware does not start a CPU")
+}
+
 /// Ends the machine. QEMU's exit status becomes `status` if semihosting is on.
 pub fn exit(status: u8) -> ! {
     cpu::mask_exceptions();

@@ -113,9 +113,6 @@ impl Teardown {
     fn complete(&self) {
         let process = &self.process;
         process.handles.lock().release();
-        if let Some(thread) = process.thread.lock().take() {
-            thread.end();
-        }
         process.complete_end();
         first::if_first(process);
     }

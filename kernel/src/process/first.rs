@@ -20,6 +20,7 @@ use vellum_abi::{
     Error, ExitKind, ExitReport, Limits, MapFlags, MapOptions, PAGE_SIZE, Protection, Registers,
     Rights, USER_END,
 };
+use vellum_sched::Priority;
 use vellum_vm::account::Account;
 use vellum_vm::addr::{FrameAddress, PageRange};
 use vellum_vm::counters::Counters;
@@ -100,7 +101,7 @@ fn load(archive: &BootArchive) -> Result<(), Trouble> {
     let zero = share(zero)?;
     ZERO.call_once(|| zero);
     start_tag_pages(account.clone());
-    let process = Process::create(&account)?;
+    let process = Process::create(&account, Priority::HIGHEST)?;
     FIRST.store(ptr::from_ref::<Process>(&process).addr(), Ordering::Relaxed);
     for segment in archive.contents().segments() {
         load_segment(&process, &segment?)?;
@@ -118,7 +119,7 @@ fn load(archive: &BootArchive) -> Result<(), Trouble> {
     registers.x[2] = device;
     registers.sp = bottom + STACK;
     registers.pc = archive.contents().entry();
-    let thread = Thread::create(&process, &account)?;
+    let thread = Thread::create(&process, &account, 0, Priority::USUAL)?;
     thread.with_stopped(|context| context.set_registers(&registers))?;
     Ok(Thread::start(&thread)?)
 }

@@ -3,12 +3,14 @@
 use super::handle::{HandleTable, Object};
 use super::queue::WaitQueue;
 use super::thread::Thread;
+use super::threads::Threads;
 use crate::memory::machine::Hardware;
 use crate::memory::pools::PoolArc;
 use core::ops::Deref;
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU64, Ordering};
 use spin::Mutex;
 use vellum_abi::{Error, ExitReport, Handle, Rights};
+use vellum_sched::Priority;
 use vellum_vm::account::Account;
 use vellum_vm::address_space::AddressSpace;
 use vellum_vm::error::VmError;
@@ -21,7 +23,7 @@ static LIVE: AtomicU64 = AtomicU64::new(0);
 /// Where a process is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Life {
-    /// Its thread may run.
+    /// Its threads may run.
     Alive,
     /// It will run no more user code; what it had is being given back.
     Ending(ExitReport),
@@ -35,14 +37,14 @@ pub struct Process {
     pub space: AddressSpace<Hardware>,
     /// Its handles.
     pub handles: Mutex<HandleTable>,
-    /// Its one thread, from start to death. A thread that never started is held by handles alone.
-    pub thread: Mutex<Option<PoolArc<Thread>>>,
-    /// Whether a thread was made, started or not.
-    pub has_thread: AtomicBool,
+    /// Its threads, each from its start to its end.
+    pub threads: Mutex<Threads>,
     /// Who waits for its end.
     pub mourners: WaitQueue,
     /// Who waits for its address space to be at rest.
     pub patient: WaitQueue,
+    /// The highest priority that its threads may have: that of the thread that made it.
+    pub ceiling: Priority,
     life: Mutex<Life>,
     payer: PoolArc<Account>,
 }
@@ -52,17 +54,20 @@ impl Process {
     ///
     /// # Errors
     /// `OutOfKernelMemory`, `OutOfFrames`, `LimitReached`.
-    pub fn create(payer: &PoolArc<Account>) -> Result<PoolArc<Process>, VmError> {
+    pub fn create(
+        payer: &PoolArc<Account>,
+        ceiling: Priority,
+    ) -> Result<PoolArc<Process>, VmError> {
         let space = AddressSpace::new(Hardware, payer.clone())?;
         payer.charge_kernel(size_of::<Process>())?;
         LIVE.fetch_add(1, Ordering::Relaxed);
         let process = Process {
             space,
             handles: Mutex::new(HandleTable::new(payer.clone())),
-            thread: Mutex::new(None),
-            has_thread: AtomicBool::new(false),
+            threads: Mutex::new(Threads::new()),
             mourners: WaitQueue::new(),
             patient: WaitQueue::new(),
+            ceiling,
             life: Mutex::new(Life::Alive),
             payer: payer.clone(),
         };
@@ -99,7 +104,7 @@ impl Process {
     /// One that never started may not: it has no end that would close them, and a handle to itself
     /// would keep it for ever.
     pub fn has_started(&self) -> bool {
-        self.thread.lock().is_some()
+        self.threads.lock().have_started()
     }
 
     /// Begins the end. Returns whether this call was the first to.
@@ -112,11 +117,12 @@ impl Process {
         alive
     }
 
-    /// Begins the end from outside. Returns the thread that has to be told, if one was started;
-    /// `None` if the end had begun before.
+    /// Begins the end from outside. Returns a thread that has to be told, if one was started; `None` if
+    /// the end had begun before.
     pub fn begin_kill(&self, report: ExitReport) -> Option<Option<PoolArc<Thread>>> {
-        let thread = self.thread.lock();
-        self.begin_end(report).then(|| thread.clone())
+        // Held together with the check of life, as `Thread::start` decides under it who cleans up.
+        let mut threads = self.threads.lock();
+        self.begin_end(report).then(|| threads.tell())
     }
 
     /// Declares the process dead and wakes whoever waits for it.

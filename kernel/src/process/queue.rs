@@ -1,72 +1,25 @@
-//! Queues of threads, linked through the threads themselves: queueing never allocates.
+//! Threads that wait, in order of arrival.
 //!
-//! A thread is in at most one queue. Lock order: queue, then the lock of what is waited for (it is
-//! checked under the queue's lock, so that no wake-up is lost), then `Thread::link`.
+//! Lock order: the queue's lock, then that of what is waited for, which is looked at under the queue's
+//! lock, so that no wake-up is lost.
+//!
+//! Waking everybody takes as long as there are threads, and nothing interrupts it. So only so many are
+//! woken at once; each of them, when its turn comes, wakes as many again (`Wait::pass_on`).
 
 use super::scheduler;
 use super::thread::Thread;
 use crate::memory::pools::PoolArc;
-use core::ptr;
 use spin::Mutex;
+use vellum_abi::MAX_WAKE;
+use vellum_sched::{List, Queued};
 
-/// Threads in order of arrival.
-pub struct Queue {
-    head: Option<PoolArc<Thread>>,
-    tail: Option<PoolArc<Thread>>,
-}
-
-impl Queue {
-    /// Returns an empty queue.
-    pub const fn new() -> Queue {
-        Queue { head: None, tail: None }
-    }
-
-    /// Returns whether nobody is in it.
-    pub fn is_empty(&self) -> bool {
-        self.head.is_none()
-    }
-
-    /// Appends a thread that is in no queue.
-    pub fn push(&mut self, thread: PoolArc<Thread>) {
-        match self.tail.replace(thread.clone()) {
-            Some(tail) => *tail.link.lock() = Some(thread),
-            None => self.head = Some(thread),
-        }
-    }
-
-    /// Takes the first thread out.
-    pub fn pop(&mut self) -> Option<PoolArc<Thread>> {
-        let thread = self.head.take()?;
-        self.head = thread.link.lock().take();
-        if self.head.is_none() {
-            self.tail = None;
-        }
-        Some(thread)
-    }
-
-    /// Takes one thread out, wherever it is. Returns whether it was there.
-    pub fn remove(&mut self, wanted: &Thread) -> bool {
-        let mut found = false;
-        let mut others = Queue::new();
-        while let Some(thread) = self.pop() {
-            if ptr::eq(&raw const *thread, wanted) {
-                found = true;
-            } else {
-                others.push(thread);
-            }
-        }
-        *self = others;
-        found
-    }
-}
-
-/// Threads that wait for one thing.
-pub struct WaitQueue(Mutex<Queue>);
+/// Threads that wait.
+pub struct WaitQueue(Mutex<List<Thread, Queued>>);
 
 impl WaitQueue {
     /// Returns a queue where nobody waits.
     pub const fn new() -> WaitQueue {
-        WaitQueue(Mutex::new(Queue::new()))
+        WaitQueue(Mutex::new(List::new()))
     }
 
     /// Lets a thread wait unless what it waits for is there already; then it is ready at once.
@@ -76,17 +29,25 @@ impl WaitQueue {
             drop(queue);
             scheduler::make_ready(thread);
         } else {
-            queue.push(thread);
+            queue.push_back(thread);
         }
     }
 
-    /// Makes everybody ready who waits. What they wait for is there before this is called.
+    /// Wakes everybody, the first of them at once. What they wait for is there before this is called.
     pub fn wake_all(&self) {
-        loop {
+        self.wake_some(MAX_WAKE, |_| true);
+    }
+
+    /// Wakes up to `count` threads that `is_meant_fn` picks. Returns how many.
+    pub fn wake_some(&self, count: u64, is_meant_fn: impl Fn(&Thread) -> bool) -> u64 {
+        let mut woken = 0;
+        while woken < count {
             // One at a time, so that this lock is not held over the run queue's.
-            let Some(thread) = self.0.lock().pop() else { return };
+            let Some(thread) = self.0.lock().take(&is_meant_fn) else { break };
             scheduler::make_ready(thread);
+            woken += 1;
         }
+        woken
     }
 
     /// Makes one thread ready if it waits here.

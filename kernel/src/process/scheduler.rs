@@ -1,28 +1,54 @@
-//! Who runs next.
+//! The switch from one thread to another.
 //!
-//! Owns: the run queue, the time slice and the address space that a CPU has active. Round robin:
-//! a thread runs until it waits, yields or its slice is over. The timer is armed only while
-//! somebody else is ready, so that a thread alone is never interrupted and figures hold no tick.
+//! Owns: what each CPU has in hand (a handler's answer, the address space that is active) and the time
+//! slice. Refuses to know: which thread is next and on which CPU: `vellum_sched` does. A thread runs
+//! until it waits, yields, its slice is over or something more urgent comes. The timer is armed only
+//! while another of its priority is ready on the CPU, so that a thread alone is never interrupted and
+//! figures hold no tick.
 
 use super::end::End;
 use super::operation::{Operation, Progress};
-use super::queue::Queue;
+use super::parting::{self, Parting};
+use super::thread::Standing;
 use super::{Outcome, Process, Thread};
 use crate::arch::context::Context;
 use crate::arch::{cpu, features, mmu, timer};
 use crate::memory::graves;
 use crate::memory::machine::Hardware;
 use crate::memory::pools::PoolArc;
+use crate::platform::interrupts;
 use crate::{percpu, trap};
 use core::ptr;
+use core::sync::atomic::Ordering;
 use spin::Mutex;
-use vellum_vm::asid::{AsidAllocator, MAX_CPUS};
+use vellum_sched::{Cpus, MAX_CPUS, Machine, Task, Turn};
+use vellum_vm::asid::AsidAllocator;
 
-/// Nanoseconds that a thread may run while others are ready.
+/// Nanoseconds that a thread may run while others of its priority are ready.
 const SLICE: u64 = 5_000_000;
 
-/// Threads that could run.
-static READY: Mutex<Queue> = Mutex::new(Queue::new());
+/// The CPUs, as the scheduler sees them.
+pub enum Scheduling {}
+
+impl Machine for Scheduling {
+    type Mutex = spin::mutex::SpinMutex<()>;
+
+    #[inline]
+    fn this_cpu() -> usize {
+        percpu::id()
+    }
+
+    fn interrupt(cpu: usize) {
+        interrupts::send(cpu);
+    }
+
+    fn begin_slice() {
+        timer::arm_if_idle(SLICE);
+    }
+}
+
+/// Threads that could run, and where.
+pub static CPUS: Cpus<Scheduling, Thread> = Cpus::new();
 /// Who has which identifier.
 static ASIDS: AsidAllocator<Hardware> = AsidAllocator::new();
 /// What the running thread of each CPU left the kernel's handlers with.
@@ -59,61 +85,108 @@ fn postpone(outcome: Outcome) -> Leave {
 
 /// Lets a thread run when its turn comes.
 pub fn make_ready(thread: PoolArc<Thread>) {
-    READY.lock().push(thread);
-    // The running thread is no longer alone.
-    timer::arm_if_idle(SLICE);
+    CPUS.make_ready(thread);
+}
+
+/// Interrupts a thread if it runs on another CPU.
+pub fn interrupt(thread: &Thread) {
+    // The thread's CPU stores the number before it looks whether the thread may run.
+    let cpu = thread.cpu().load(Ordering::SeqCst);
+    if cpu != percpu::id() {
+        interrupts::send(cpu);
+    }
+}
+
+/// Decides what an interrupt means for the thread that this CPU runs. `slice_over` tells that it was
+/// the timer's.
+pub fn interrupted(slice_over: bool) -> Outcome {
+    let thread = percpu::current();
+    if thread.standing() != Standing::Runs {
+        return Outcome::Yield;
+    }
+    match CPUS.run(thread) {
+        Turn::Over => Outcome::Preempted,
+        Turn::Slice if slice_over => Outcome::Yield,
+        Turn::Slice => {
+            timer::arm_if_idle(SLICE);
+            Outcome::Resume
+        }
+        Turn::Alone => Outcome::Resume,
+    }
 }
 
 /// Puts the thread that left the kernel where it belongs and returns whose registers to load.
 pub fn switch() -> *mut Context {
+    CPUS.look();
     let pending = PENDING[percpu::id()].lock().take();
     if let (Some(thread), Some(outcome)) = (percpu::take_current(), pending) {
+        parting::take_in_hand(&thread);
         thread.registers.save();
-        settle(&thread, outcome);
+        settle(thread, outcome);
+        parting::let_go();
     }
     loop {
-        let next = READY.lock().pop();
-        let Some(thread) = next else {
+        let Some(thread) = CPUS.next() else {
             idle();
             continue;
         };
-        *thread.waiting.lock() = None;
-        if catch_up(&thread) {
-            return run(thread);
+        parting::take_in_hand(&thread);
+        let waited = thread.waiting.lock().take();
+        if let Some(wait) = waited {
+            parting::pass_on(&wait);
+        }
+        let context = catch_up(&thread).then(|| run(thread)).flatten();
+        parting::let_go();
+        if let Some(context) = context {
+            return context;
         }
     }
 }
 
 /// Acts on a handler's answer. The thread's registers are saved.
-fn settle(thread: &PoolArc<Thread>, outcome: Outcome) {
+fn settle(thread: PoolArc<Thread>, outcome: Outcome) {
     match outcome {
-        Outcome::Resume | Outcome::Yield | Outcome::Die => make_ready(thread.clone()),
-        Outcome::Block(wait) => wait.begin(thread),
+        Outcome::Resume | Outcome::Yield | Outcome::Die => make_ready(thread),
+        Outcome::Preempted => CPUS.put_back(thread),
+        Outcome::Block(wait) => wait.begin(&thread),
     }
 }
 
 /// Finishes what a thread has to do in the kernel. Returns whether it may run user code now.
 fn catch_up(thread: &PoolArc<Thread>) -> bool {
     loop {
+        let standing = thread.standing();
         // Most threads have nothing to do; what others have is too large to be moved for a look.
-        let alive = thread.process.is_alive();
-        if alive && thread.operation.lock().is_none() && !graves::any() {
+        if standing == Standing::Runs && thread.operation.lock().is_none() && !graves::any() {
             return true;
         }
         let operation = thread.operation.lock().take();
-        let mut operation = match (operation, alive) {
+        let mut operation = match (operation, standing) {
             // Nobody will see the results of a transfer, and it may take for ever; nobody will use a
             // block that is half made.
-            (Some(Operation::Transfer(_) | Operation::Block(..)) | None, false) => {
-                if thread.process.is_dead() {
-                    return false;
+            (Some(Operation::Transfer(_) | Operation::Block(..)) | None, Standing::MustEnd) => {
+                // No CPU that ran one of the threads has the tables active when the last one frees them.
+                leave_space();
+                match parting::part(thread) {
+                    Parting::Gone => return false,
+                    Parting::Block(wait) => {
+                        wait.begin(thread);
+                        return false;
+                    }
+                    Parting::Paused => {
+                        pause(thread);
+                        return false;
+                    }
+                    Parting::Last => Operation::End(End::new(thread.process.clone())),
                 }
-                Operation::End(End::new(thread.process.clone()))
             }
             (Some(operation), _) => operation,
-            (None, true) => Operation::Clear,
+            (None, Standing::Runs) => Operation::Clear,
+            (None, Standing::Ended) => return false,
         };
-        if !matches!(operation, Operation::End(_)) {
+        if matches!(operation, Operation::End(_)) {
+            leave_space();
+        } else {
             activate(&thread.process);
             // The operation copies under the thread's own tag checks.
             thread.registers.load();
@@ -130,8 +203,7 @@ fn catch_up(thread: &PoolArc<Thread>) -> bool {
                 context.set_x(1, reply.value);
             }
             Progress::Paused => {
-                trap::serve_interrupts();
-                make_ready(thread.clone());
+                pause(thread);
                 return false;
             }
             Progress::Block(wait) => {
@@ -142,25 +214,38 @@ fn catch_up(thread: &PoolArc<Thread>) -> bool {
     }
 }
 
-/// Makes a thread the running one.
-fn run(thread: PoolArc<Thread>) -> *mut Context {
+/// Lets an interrupt pass, and others run.
+fn pause(thread: &PoolArc<Thread>) {
+    trap::serve_interrupts();
+    make_ready(thread.clone());
+}
+
+/// Makes a thread the running one, unless something more urgent has just come.
+fn run(thread: PoolArc<Thread>) -> Option<*mut Context> {
+    match CPUS.run(&thread) {
+        Turn::Over => {
+            CPUS.look();
+            CPUS.put_back(thread);
+            return None;
+        }
+        Turn::Slice => timer::arm(SLICE),
+        Turn::Alone => timer::disarm(),
+    }
     activate(&thread.process);
     thread.registers.load();
-    if READY.lock().is_empty() {
-        timer::disarm();
-    } else {
-        timer::arm(SLICE);
-    }
     let context = thread.context.as_mut_ptr();
     percpu::set_current(thread);
-    context
+    Some(context)
 }
 
 /// Waits until somebody is ready.
 fn idle() {
     leave_space();
-    cpu::wait_for_interrupt();
-    trap::serve_interrupts();
+    if CPUS.may_wait() {
+        cpu::wait_for_interrupt();
+        CPUS.woken();
+        trap::serve_interrupts();
+    }
 }
 
 /// Activates a process's tables on this CPU.
@@ -177,12 +262,15 @@ fn activate(process: &PoolArc<Process>) {
     drop(active);
     // Perhaps the last to hold it: behind the write of the base register, and without the lock.
     drop(before);
+    parting::has_active(Some(process));
 }
 
+/// Leaves this CPU without an address space.
 fn leave_space() {
     let id = percpu::id();
+    let Some(before) = ACTIVE[id].lock().take() else { return };
     mmu::activate_none();
     ASIDS.deactivate(id);
-    let before = ACTIVE[id].lock().take();
     drop(before);
+    parting::has_active(None);
 }

@@ -2,15 +2,18 @@
 
 use super::operation::Operation;
 use super::process::Process;
+use super::threads::Siblings;
 use super::{Wait, scheduler};
 use crate::arch::context::Context;
 use crate::arch::thread_registers::ThreadRegisters;
 use crate::memory::machine::Hardware;
 use crate::memory::pools::PoolArc;
-use core::sync::atomic::Ordering;
+use crate::percpu;
+use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use spin::Mutex;
 use spin::mutex::SpinMutex;
 use vellum_abi::{Error, TagMode};
+use vellum_sched::{Link, Member, Priority, Queued, Task};
 use vellum_vm::account::Account;
 use vellum_vm::error::VmError;
 use vellum_vm::machine::Pools;
@@ -23,6 +26,17 @@ pub enum Run {
     /// Runs, or is in the run queue, or waits in a queue.
     Started,
     /// Gone for good.
+    Ended,
+}
+
+/// What a thread may do next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It may run user code.
+    Runs,
+    /// It runs no user code any more and parts from its process when it next comes by.
+    MustEnd,
+    /// It has parted. The last one of a process still takes that down.
     Ended,
 }
 
@@ -39,37 +53,52 @@ pub struct Thread {
     pub process: PoolArc<Process>,
     /// What it still has to do in the kernel before it may go on.
     pub operation: Mutex<Option<Operation>>,
-    /// The next thread of the queue that it is in.
-    pub link: Mutex<Option<PoolArc<Thread>>>,
+    /// The address of a word of the process that becomes 0 when the thread has ended; 0 for none.
+    word: AtomicU64,
     /// What it waits for, in whose queue it then is.
     pub waiting: Mutex<Option<Wait>>,
+    /// Its place among the threads that are ready or wait.
+    queued: Link<SpinMutex<()>, PoolArc<Thread>>,
+    /// Its place among the threads of its process.
+    siblings: Link<SpinMutex<()>, PoolArc<Thread>>,
+    /// The CPU whose queue it is in, or that ran it last.
+    cpu: AtomicUsize,
+    /// The number of its priority.
+    priority: AtomicU8,
+    /// Whether it has to end, whatever becomes of its process.
+    doomed: AtomicBool,
     run: Mutex<Run>,
     payer: PoolArc<Account>,
 }
 
 impl Thread {
-    /// Makes a stopped thread and puts it into its process; `payer` is charged.
+    /// Makes a stopped thread of a process, of a priority that is none too high for the process;
+    /// `payer` is charged.
     ///
     /// # Errors
-    /// `InvalidState` if the process has a thread or ends; `OutOfKernelMemory`, `LimitReached`.
+    /// `InvalidState` if the process ends; `OutOfKernelMemory`, `LimitReached`.
     pub fn create(
         process: &PoolArc<Process>,
         payer: &PoolArc<Account>,
+        word: u64,
+        priority: Priority,
     ) -> Result<PoolArc<Thread>, Error> {
-        if !process.is_alive() || process.has_thread.swap(true, Ordering::Relaxed) {
+        if !process.is_alive() {
             return Err(Error::InvalidState);
         }
-        if let Err(error) = payer.charge_kernel(size_of::<Thread>()) {
-            process.has_thread.store(false, Ordering::Relaxed);
-            return Err(error.into());
-        }
+        payer.charge_kernel(size_of::<Thread>())?;
         let thread = Thread {
             context: SpinMutex::new(Context::new()),
             registers: ThreadRegisters::new(),
             process: process.clone(),
             operation: Mutex::new(None),
-            link: Mutex::new(None),
+            word: AtomicU64::new(word),
             waiting: Mutex::new(None),
+            queued: Link::new(),
+            siblings: Link::new(),
+            cpu: AtomicUsize::new(percpu::id()),
+            priority: AtomicU8::new(priority.min(process.ceiling).number()),
+            doomed: AtomicBool::new(false),
             run: Mutex::new(Run::Stopped),
             payer: payer.clone(),
         };
@@ -100,35 +129,109 @@ impl Thread {
     /// `InvalidState` if it is not stopped or its process ends.
     pub fn start(this: &PoolArc<Thread>) -> Result<(), Error> {
         let mut run = this.run.lock();
-        // Held together with the check of life, as `process_kill` decides under it who cleans up.
-        let mut thread = this.process.thread.lock();
+        // Held together with the check of life, as `Process::begin_kill` decides under it who cleans up.
+        let mut threads = this.process.threads.lock();
         if *run != Run::Stopped || !this.process.is_alive() {
             return Err(Error::InvalidState);
         }
         *run = Run::Started;
-        *thread = Some(this.clone());
-        drop((run, thread));
+        threads.join(this.clone());
+        drop((run, threads));
         scheduler::make_ready(this.clone());
         Ok(())
     }
 
-    /// Returns whether the thread's process ends and the thread has yet to see to that.
-    pub fn is_interrupted(&self) -> bool {
-        let ends = matches!(*self.operation.lock(), Some(Operation::End(_)));
-        !ends && !self.process.is_alive()
+    /// Returns whether the thread may run user code.
+    pub fn standing(&self) -> Standing {
+        if !self.doomed.load(Ordering::Relaxed) && self.process.is_alive() {
+            Standing::Runs
+        } else if *self.run.lock() == Run::Ended {
+            Standing::Ended
+        } else {
+            Standing::MustEnd
+        }
     }
 
-    /// Declares the thread gone.
-    pub fn end(&self) {
-        *self.run.lock() = Run::Ended;
+    /// Returns whether the thread must stop waiting, because it has to end. Whoever takes a process down
+    /// waits on.
+    pub fn is_interrupted(&self) -> bool {
+        self.standing() == Standing::MustEnd
+            && !matches!(*self.operation.lock(), Some(Operation::End(_)))
+    }
+
+    /// Makes the thread see that it has to end, whatever it does and wherever it runs.
+    pub fn interrupt(this: &PoolArc<Thread>) {
+        let waiting = this.waiting.lock().clone();
+        if let Some(wait) = waiting {
+            wait.interrupt(this);
+        }
+        scheduler::interrupt(this);
+    }
+
+    /// Dooms the thread: it ends when it is next about to run user code. Returns whether it had been
+    /// started and was not doomed before.
+    pub fn doom(&self) -> bool {
+        *self.run.lock() == Run::Started && !self.doomed.swap(true, Ordering::Relaxed)
+    }
+
+    /// Parts from the process for good. Returns whether the process has no thread any more.
+    pub fn part(this: &PoolArc<Thread>) -> bool {
+        let mut run = this.run.lock();
+        *run = Run::Ended;
+        this.process.threads.lock().part(this)
+    }
+
+    /// Returns the address of the word that becomes 0 when the thread has ended.
+    pub fn word(&self) -> Option<u64> {
+        Some(self.word.load(Ordering::Relaxed)).filter(|word| *word != 0)
+    }
+
+    /// Declares that the word is 0.
+    pub fn forget_word(&self) {
+        self.word.store(0, Ordering::Relaxed);
+    }
+
+    /// Changes the priority, at once.
+    pub fn set_priority(this: &PoolArc<Thread>, priority: Priority) {
+        let number = priority.number();
+        scheduler::CPUS.set_priority(this, || this.priority.store(number, Ordering::SeqCst));
+    }
+}
+
+impl Member<Queued> for Thread {
+    type Handle = PoolArc<Thread>;
+    type Mutex = SpinMutex<()>;
+
+    #[inline]
+    fn link(&self) -> &Link<SpinMutex<()>, PoolArc<Thread>> {
+        &self.queued
+    }
+}
+
+impl Member<Siblings> for Thread {
+    type Handle = PoolArc<Thread>;
+    type Mutex = SpinMutex<()>;
+
+    fn link(&self) -> &Link<SpinMutex<()>, PoolArc<Thread>> {
+        &self.siblings
+    }
+}
+
+impl Task for Thread {
+    #[inline]
+    fn priority(&self) -> Priority {
+        // What is stored was a priority.
+        Priority::new(u64::from(self.priority.load(Ordering::Relaxed))).unwrap_or(Priority::LOWEST)
+    }
+
+    #[inline]
+    fn cpu(&self) -> &AtomicUsize {
+        &self.cpu
     }
 }
 
 impl Drop for Thread {
     fn drop(&mut self) {
-        if *self.run.get_mut() == Run::Stopped {
-            self.process.has_thread.store(false, Ordering::Relaxed);
-        }
         self.payer.credit_kernel(size_of::<Thread>());
     }
 }

@@ -12,6 +12,7 @@ mod observe;
 mod processes;
 mod tags;
 mod test;
+mod threads;
 mod user;
 
 use crate::arch::context::Context;
@@ -165,10 +166,10 @@ fn serve(thread: &PoolArc<Thread>, context: &Context, number: u64) -> Result {
         Call::ProcessCreate => processes::process_create(&request),
         Call::ProcessWait => processes::process_wait(&request),
         Call::ProcessKill => processes::process_kill(&request),
-        Call::ThreadCreate => processes::thread_create(&request),
-        Call::ThreadReadRegisters => processes::thread_read_registers(&request),
-        Call::ThreadWriteRegisters => processes::thread_write_registers(&request),
-        Call::ThreadStart => processes::thread_start(&request),
+        Call::ThreadCreate => threads::thread_create(&request),
+        Call::ThreadReadRegisters => threads::thread_read_registers(&request),
+        Call::ThreadWriteRegisters => threads::thread_write_registers(&request),
+        Call::ThreadStart => threads::thread_start(&request),
         Call::SystemQuery => observe::system_query(&request),
         Call::ProcessClone => processes::process_clone(&request),
         Call::ThreadSetTagMode => tags::thread_set_tag_mode(&request),
@@ -181,6 +182,11 @@ fn serve(thread: &PoolArc<Thread>, context: &Context, number: u64) -> Result {
         Call::AccountCreate => accounts::account_create(&request),
         Call::AccountQuery => accounts::account_query(&request),
         Call::Test => test::test(&request),
+        Call::ThreadExit => threads::thread_exit(&request),
+        Call::ThreadKill => threads::thread_kill(&request),
+        Call::ThreadSetPriority => threads::thread_set_priority(&request),
+        Call::AddressWait => threads::address_wait(&request),
+        Call::AddressWake => threads::address_wake(&request),
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{Answer, Request, Result, Stop, no_flags};
 use crate::memory::machine::Hardware;
 use crate::process::handle::Object;
-use crate::process::{Process, end_operation, orphan};
+use crate::process::{Process, Wait, end_operation, has_let_go_of, orphan};
 use vellum_abi::{Error, Handle, MemoryFlags, Rights};
 use vellum_vm::addr::UserPointer;
 use vellum_vm::object::{Extent, MemoryObject};
@@ -83,8 +83,16 @@ fn give(request: &Request<'_>, object: MemoryObject<Hardware>, rights: Rights) -
 
 pub(super) fn handle_close(request: &Request<'_>) -> Result {
     let handle = Handle::from_word(request.arguments[0]).ok_or(Error::BadHandle)?;
+    let mut handles = request.process().handles.lock();
+    if let (Object::Thread(thread), _) = handles.find(handle, Rights::NONE)?
+        && !has_let_go_of(thread)
+    {
+        // Another CPU is about to let go of it: a matter of moments.
+        return Err(Stop::Restart(Wait::AtRest(request.process().clone())));
+    }
     // The object is dropped behind the lock: it may hold much.
-    let object = request.process().handles.lock().remove(handle)?;
+    let object = handles.remove(handle)?;
+    drop(handles);
     match orphan(object) {
         Some(process) => {
             let (_, outcome) = end_operation(process).begin(request.thread);

@@ -1,7 +1,7 @@
 //! Calls about memory tags: a thread's checks, and tags of memory.
 
 use super::bytes::{self, Peer};
-use super::processes::thread_of;
+use super::threads::thread_of;
 use super::{Answer, Request, Result};
 use crate::arch::features;
 use crate::process::Process;

@@ -3,7 +3,8 @@
 use super::source::{code_of, is_word};
 
 /// The crates, with the directory of each; the longest that fits a file is its crate.
-const CRATES: [&str; 6] = ["kernel/abi", "kernel/vm", "kernel/model", "kernel", "user", "tests"];
+const CRATES: [&str; 7] =
+    ["kernel/abi", "kernel/vm", "kernel/sched", "kernel/model", "kernel", "user", "tests"];
 /// Where `unsafe` may stand in the kernel: directories, and files by their name without ending.
 const UNSAFE_PLACES: [&str; 7] = [
     "kernel/src/arch/",

@@ -24,6 +24,8 @@ pub struct Machine {
     pub mte: bool,
     /// Whether the CPU has EL2 and starts there.
     pub el2: bool,
+    /// The version of the interrupt controller: 2 or 3.
+    pub gic: u8,
     /// Whether the guest can end QEMU with a status.
     pub semihosting: bool,
     /// The seed of everything random in QEMU.
@@ -39,6 +41,7 @@ impl Default for Machine {
             icount: true,
             mte: true,
             el2: false,
+            gic: 3,
             semihosting: true,
             seed: DEFAULT_SEED,
         }
@@ -53,10 +56,10 @@ impl Machine {
         let semihosting = if self.semihosting { "on" } else { "off" };
         let el2 = if self.el2 { ",virtualization=on" } else { "" };
         let line = format!(
-            "-machine virt,mte={mte},gic-version=3{el2} -cpu {} -smp {} -m {} -seed {} -nic none \
+            "-machine virt,mte={mte},gic-version={}{el2} -cpu {} -smp {} -m {} -seed {} -nic none \
              -display none -monitor none -serial stdio \
              -semihosting-config enable={semihosting},target=native",
-            self.cpu, self.smp, self.memory, self.seed
+            self.gic, self.cpu, self.smp, self.memory, self.seed
         );
         let mut arguments: Vec<OsString> = line.split_whitespace().map(OsString::from).collect();
         if self.icount {

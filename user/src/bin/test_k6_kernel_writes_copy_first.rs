@@ -124,7 +124,12 @@ impl Targets {
             | Call::TagsWrite
             | Call::AccountCreate
             | Call::Test
-            | Call::Remap => None,
+            | Call::Remap
+            | Call::ThreadExit
+            | Call::ThreadKill
+            | Call::ThreadSetPriority
+            | Call::AddressWait
+            | Call::AddressWake => None,
         }
     }
 }

@@ -1,15 +1,18 @@
-//! Calls on threads.
+//! Calls on threads, and those by which threads wait for each other.
 
 use super::{call, handle, query};
-use vellum_abi::{Call, Error, Handle, Registers, TagControl};
+use core::sync::atomic::AtomicU32;
+use vellum_abi::{Call, Error, Handle, Registers, TagControl, WaitFlags};
 
-/// Makes a stopped thread in a process.
+/// Makes a stopped thread in a process. When it has ended, the kernel clears the 4 bytes at `word` there,
+/// unless that is 0, and wakes who waits for them.
 ///
 /// # Errors
-/// `InvalidState` for a dead process, `OutOfHandles`, `OutOfKernelMemory`, and those of the handle.
-pub fn thread_create(process: Handle) -> Result<Handle, Error> {
-    // SAFETY: a stopped thread changes nothing.
-    unsafe { call(Call::ThreadCreate, [process.to_word()]) }.map(handle)
+/// `InvalidState` for a dead process, `Misaligned`, `BadAddress`, `OutOfHandles`, `OutOfKernelMemory`,
+/// and those of the handle.
+pub fn thread_create(process: Handle, word: u64) -> Result<Handle, Error> {
+    // SAFETY: a stopped thread changes nothing; who starts one answers for its word.
+    unsafe { call(Call::ThreadCreate, [process.to_word(), word]) }.map(handle)
 }
 
 /// Returns a stopped thread's registers.
@@ -38,7 +41,8 @@ pub fn thread_write_registers(thread: Handle, registers: &Registers) -> Result<(
 /// `InvalidState` for a thread that was started already, and those of the handle.
 ///
 /// # Safety
-/// 1. In this process: the thread's registers name code and a stack that are its own to run on.
+/// 1. In this process: the thread's registers name code and a stack that are its own to run on, and its
+///    word, if it has one, is the kernel's to clear.
 pub unsafe fn thread_start(thread: Handle) -> Result<(), Error> {
     // SAFETY: duty 1.
     unsafe { call(Call::ThreadStart, [thread.to_word()]) }.map(|_| ())
@@ -63,4 +67,44 @@ pub fn thread_set_tag_mode(thread: Handle, control: TagControl) -> Result<(), Er
 pub fn thread_tag_mode(thread: Handle) -> Result<TagControl, Error> {
     // SAFETY: the call has no effect on memory.
     unsafe { call(Call::ThreadTagMode, [thread.to_word()]) }.map(TagControl::from_word)
+}
+
+/// Ends the calling thread.
+pub fn thread_exit() -> ! {
+    // SAFETY: nothing runs here afterwards.
+    let _ = unsafe { call(Call::ThreadExit, []) };
+    unreachable!("the call does not return")
+}
+
+/// Ends a thread wherever it is: what it has taken stays taken.
+///
+/// # Errors
+/// `InvalidState` for one that was not started or is about to end, and those of the handle.
+pub fn thread_kill(thread: Handle) -> Result<(), Error> {
+    // SAFETY: a thread that stops anywhere breaks no promise but to release what it holds.
+    unsafe { call(Call::ThreadKill, [thread.to_word()]) }.map(|_| ())
+}
+
+/// Sets how urgent a thread is, or the caller by SELF: below [`vellum_abi::PRIORITIES`].
+///
+/// # Errors
+/// `OutOfRange`; `NotPermitted` above what the process may have; those of the handle.
+pub fn thread_set_priority(thread: Handle, priority: u64) -> Result<(), Error> {
+    // SAFETY: no memory changes.
+    unsafe { call(Call::ThreadSetPriority, [thread.to_word(), priority]) }.map(|_| ())
+}
+
+/// Waits until [`address_wake`] names the word, unless it is not `value`. May return for no reason.
+pub fn address_wait(word: &AtomicU32, value: u32, flags: WaitFlags) {
+    let arguments = [word.as_ptr().expose_provenance() as u64, u64::from(value), flags.bits()];
+    // SAFETY: the call reads the word only. It fails for no word of this process.
+    let _ = unsafe { call(Call::AddressWait, arguments) };
+}
+
+/// Wakes up to `count` threads that wait at a word, and at most [`vellum_abi::MAX_WAKE`]. Returns how
+/// many.
+pub fn address_wake(word: &AtomicU32, count: u64, flags: WaitFlags) -> u64 {
+    let arguments = [word.as_ptr().expose_provenance() as u64, count, flags.bits()];
+    // SAFETY: the call touches no memory. It fails for no word of this process.
+    unsafe { call(Call::AddressWake, arguments) }.unwrap_or(0)
 }

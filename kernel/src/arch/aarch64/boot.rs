@@ -93,9 +93,23 @@ __entry:
     str     x12, [x10, #8]
     ldr     x12, ={device_block}
     str     x12, [x11]
+    ldr     x19, ={start}
+    b       3f
 
-    // Registers of translation. 52-bit physical addresses need another format: at most 48 here.
-    ldr     x12, ={mair}
+    // Another CPU, started by PSCI as the first one was by QEMU: x0 is its number. The tables are there.
+    .global boot_another
+boot_another:
+    msr     daifset, #0xf
+    mrs     x9, CurrentEL
+    cmp     x9, #(2 << 2)
+    b.ne    4f
+    adr     x30, 4f
+    b       leave_el2
+4:  adrp    x9, boot_root
+    ldr     x19, ={start_another}
+
+    // Registers of translation; x9 is the root. 52-bit physical addresses need another format: at most 48 here.
+3:  ldr     x12, ={mair}
     msr     mair_el1, x12
     mrs     x12, id_aa64mmfr0_el1
     and     x12, x12, #0xf
@@ -122,8 +136,7 @@ __entry:
     mov     sp, x9
     mov     x29, xzr
     mov     x30, xzr
-    ldr     x9, ={start}
-    br      x9
+    br      x19
 
     // EL3, or an exception at EL2: say so, then end by semihosting, else stop.
 20: adr     x9, 30f
@@ -158,4 +171,14 @@ boot_exception_el2:
     tcr = const TCR,
     sctlr = const SCTLR,
     start = sym crate::boot::start,
+    start_another = sym crate::boot::start_another,
 );
+
+unsafe extern "C" {
+    static boot_another: u8;
+}
+
+/// Returns the physical address where another CPU starts.
+pub fn another_entry() -> u64 {
+    (&raw const boot_another).addr() as u64 - IMAGE_OFFSET
+}

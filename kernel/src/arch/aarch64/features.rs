@@ -15,7 +15,7 @@ use vellum_abi::Features as Bits;
 pub const INST_RETIRED: u64 = 0x08;
 
 /// The features that Vellum makes use of.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Features {
     /// Allocation tags are kept and checked (FEAT_MTE2). FEAT_MTE alone has instructions only.
     pub tags: bool,
@@ -48,6 +48,11 @@ static FEATURES: Once<Features> = Once::new();
 /// Reads the identification registers.
 pub fn detect() -> &'static Features {
     FEATURES.call_once(read)
+}
+
+/// Returns whether this CPU can do what the first one can, and no more.
+pub fn are_the_same() -> bool {
+    read() == *get()
 }
 
 /// Returns what was detected.

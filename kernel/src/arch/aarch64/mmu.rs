@@ -21,6 +21,8 @@ use vellum_vm::page_table::MemoryKind;
 
 /// A table of 512 empty descriptors, for a lower half without a process.
 static EMPTY_TABLE: AtomicU64 = AtomicU64::new(0);
+/// The root of the kernel's half.
+static ROOT: AtomicU64 = AtomicU64::new(0);
 
 unsafe extern "C" {
     /// Replaces the boot tables; see the assembly below.
@@ -63,15 +65,24 @@ replace_tables:
 /// 1. `root` maps the image, the current stack and all that is in use where they are now.
 /// 2. `empty` is a table of 512 empty descriptors that never changes.
 pub unsafe fn install(root: FrameAddress, empty: FrameAddress, features: &Features) {
+    ROOT.store(root.to_physical(), Ordering::Relaxed);
     EMPTY_TABLE.store(empty.to_physical(), Ordering::Relaxed);
     // The tables were written as ordinary memory: complete before any walk reads them.
     crate::arch::tlb::dsb_ish();
+    // SAFETY: By 1 the code goes on behind the switch, by 2 the lower half is empty.
+    unsafe { install_again(features) };
+}
+
+/// Puts the tables that [`install`] was given in the place of the boot tables of another CPU.
+///
+/// # Safety
+/// The tables map the image, the current stack and all that is in use where they are now.
+pub unsafe fn install_again(features: &Features) {
+    let (root, empty) = (ROOT.load(Ordering::Relaxed), EMPTY_TABLE.load(Ordering::Relaxed));
     let mair = MemoryKind::mair(features.tags);
-    // SAFETY: By 1 the code goes on behind the switch, by 2 the lower half is empty, which nothing
-    // of the kernel uses: the identity map was for this switch alone.
-    unsafe {
-        replace_tables(root.to_physical(), empty.to_physical(), tcr(features), mair, IMAGE_OFFSET);
-    }
+    // SAFETY: The caller's duty. Nothing of the kernel uses the lower half: the identity map was for
+    // this switch alone.
+    unsafe { replace_tables(root, empty, tcr(features), mair, IMAGE_OFFSET) };
 }
 
 /// Returns TCR_EL1. HD, HPD0 and HPD1 stay zero: hardware never makes a leaf writable, and table

@@ -4,7 +4,7 @@
 //! is the VM subsystem's and the callers'. Baseline is Armv8.0-A; everything above it is detected
 //! by `features` and used only then.
 
-mod boot;
+pub mod boot;
 pub mod cache;
 pub mod context;
 pub mod cpu;

@@ -34,6 +34,11 @@ pub fn start() {
         Ordering::Relaxed,
     );
     BOOT_TICKS.store(ticks(), Ordering::Relaxed);
+    start_this();
+}
+
+/// Lets programs on this CPU read the counter. All CPUs count alike.
+pub fn start_this() {
     CNTKCTL_EL1.write(CNTKCTL_EL1::EL0VCTEN::SET);
     disarm();
 }

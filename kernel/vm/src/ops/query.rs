@@ -4,7 +4,7 @@
 //! hand may be anywhere between two states, so whoever asks about them waits for its end, as a fault
 //! does; a leaf between break and make is looked at again.
 
-use crate::addr::{Page, PageRange};
+use crate::addr::{Page, PageRange, UserPointer};
 use crate::address_space::AddressSpace;
 use crate::decide::Leaf;
 use crate::error::{Refusal, VmError};
@@ -46,6 +46,18 @@ impl<M: Machine> AddressSpace<M> {
             detail,
             page: self.page_state(page.max(mapping.range.start())) as u64,
         })
+    }
+
+    /// Returns what a shared mapping shows at an address: the object, as a number to compare, and the byte
+    /// in it. `None` where no shared mapping is.
+    #[must_use]
+    pub fn shared_place(&self, pointer: UserPointer) -> Option<(usize, u64)> {
+        let page = pointer.page()?;
+        let state = self.shared();
+        let mapping = state.mappings.find(page).filter(|found| found.sharing == Sharing::Shared)?;
+        let before = pointer.untagged() - mapping.range.start().address();
+        let object = core::ptr::from_ref(&*mapping.object).addr();
+        Some((object, mapping.offset * PAGE_SIZE + before))
     }
 
     /// Writes the state of each page of a wholly mapped range, as a [`PageState`] number. `states`

@@ -8,8 +8,8 @@ use crate::scene::{
 use Answer::{Allowed, Partly, Refused};
 use Error::{
     BadAddress, BeyondEnd, InvalidFlags, InvalidRegisters, InvalidSize, InvalidState, Misaligned,
-    MissingRight, NotMapped, OutOfAddresses, OutOfRange, Overlap, Sealed, SharedWritable,
-    TagsUnsupported, WouldDeadlock, WrongPolicy,
+    MissingRight, NotMapped, NotPermitted, OutOfAddresses, OutOfRange, Overlap, Sealed,
+    SharedWritable, TagsUnsupported, WouldDeadlock, WrongPolicy,
 };
 use Undo::{Close, Nothing, Unmap};
 use Value::{
@@ -17,7 +17,8 @@ use Value::{
     Number, Own, Pattern, Stack, TaggedPointer, Text, Thread,
 };
 use vellum_user::abi::{
-    Call, Error, MapFlags, PAGE_SIZE, Policy, Protection, RemapFlags, Rights, USER_END, USER_START,
+    Call, Error, MapFlags, PAGE_SIZE, PRIORITIES, Policy, Protection, RemapFlags, Rights, USER_END,
+    USER_START, WaitFlags,
 };
 use vellum_user::loader::layout::{GUARD_BYTES, STACK_BYTES, START_BLOCK};
 
@@ -84,6 +85,9 @@ const EXECUTE: u64 = READ | Protection::EXECUTE.bits();
 const TAGGED: u64 = READ | Protection::TAGGED.bits();
 const BOTTOM: Value = Number(USER_START);
 const EVERYTHING: Value = Number(USER_END - USER_START);
+/// What programs begin with.
+const USUAL: Value = Number(16);
+const SHARED_WORD: Value = Number(WaitFlags::SHARED.bits());
 /// From the guard on: both are mapped, and the guard is sealed.
 const GUARD_AND_STACK: Value = Number(GUARD_BYTES + STACK_BYTES);
 
@@ -292,8 +296,8 @@ pub(crate) const CASES: &[Case] = cases! {
     ProcessWait "for oneself" [Own, BUFFER] => Refused(WouldDeadlock);
     ProcessWait "a tagged record" [Dead, TaggedPointer] => Allowed(Nothing);
     ProcessKill "a dead process" [Dead] => Refused(InvalidState);
-    ThreadCreate "a second thread" [Child] => Refused(InvalidState);
-    ThreadCreate "a second thread of oneself" [Own] => Refused(InvalidState);
+    ThreadCreate "a second thread" [Child] => Allowed(Close);
+    ThreadCreate "a second thread of oneself" [Own] => Allowed(Close);
     ThreadCreate "in a dead process" [Dead] => Refused(InvalidState);
     ThreadReadRegisters "of an ended thread" [Ended, BUFFER] => Refused(InvalidState);
     ThreadReadRegisters "a tagged record" [Thread, TaggedPointer] => Allowed(Nothing);
@@ -305,6 +309,17 @@ pub(crate) const CASES: &[Case] = cases! {
     ThreadWriteRegisters "another execution state"
         [Thread, Number(RECORDS + 1024)] => Refused(InvalidRegisters);
     ThreadStart "an ended thread" [Ended] => Refused(InvalidState);
+    ThreadKill "a stopped thread" [Thread] => Refused(InvalidState);
+    ThreadKill "an ended thread" [Ended] => Refused(InvalidState);
+    ThreadSetPriority "above its maker's" [Own, Number(PRIORITIES - 1)] => Refused(NotPermitted);
+    ThreadSetPriority "another's above the own maker's"
+        [Thread, Number(PRIORITIES - 1)] => Refused(NotPermitted);
+    ThreadSetPriority "what it has" [Own, USUAL] => Allowed(Nothing);
+    // waiting at an address.
+    AddressWait "another value" [BUFFER, Number(1), NONE] => Allowed(Undo::Value(0));
+    AddressWait "another value, shared" [BUFFER, Number(1), SHARED_WORD] => Allowed(Undo::Value(0));
+    AddressWake "where nobody waits" [BUFFER, Number(u64::MAX), NONE] => Allowed(Undo::Value(0));
+    AddressWake "where nothing is" [FREE, Number(1), SHARED_WORD] => Allowed(Undo::Value(0));
     // calls without arguments do not care what is in the registers.
     Null "garbage" [Number(u64::MAX), Number(u64::MAX)] => Allowed(Undo::Value(0));
     Yield "garbage" [Number(u64::MAX), Number(u64::MAX)] => Allowed(Undo::Value(0));

@@ -9,7 +9,7 @@ use Value::{
     Text, Thread, ThreadNotInspected, ThreadNotManaged, Wide,
 };
 use vellum_user::abi::{
-    Error, MapFlags, PAGE_SIZE, Policy, Protection, RemapFlags, USER_END, USER_START,
+    Error, MapFlags, PAGE_SIZE, PRIORITIES, Policy, Protection, RemapFlags, USER_END, USER_START,
 };
 
 /// A bad value.
@@ -112,6 +112,25 @@ const NOT_WORDS: &[Bad] = &[
 const NOT_CONTENT: &[Bad] = &[
     bad("unaligned by 1", Number(WRITABLE + 1), Error::Misaligned),
     bad("unaligned by 8", Number(WRITABLE + 8), Error::Misaligned),
+];
+
+const NOT_WAITED: &[Bad] = &[
+    bad("unaligned by 1", Number(WRITABLE + 1), Error::Misaligned),
+    bad("unaligned by 2", Number(WRITABLE + 2), Error::Misaligned),
+];
+/// Pointers to what is not the user half.
+const NOT_USER: &[Bad] = &[
+    bad("kernel", Number(KERNEL), Error::BadAddress),
+    bad("kernel with a tag", Number(0xf0ff_0000_0000_0000), Error::BadAddress),
+    bad("non-canonical", Number(NON_CANONICAL), Error::BadAddress),
+];
+const WORDS: &[Bad] = &[
+    bad("2^32", Number(1 << 32), Error::OutOfRange),
+    bad("all bits", Number(u64::MAX), Error::OutOfRange),
+];
+const PRIORITIES_BEYOND: &[Bad] = &[
+    bad("one too high", Number(PRIORITIES), Error::OutOfRange),
+    bad("all bits", Number(u64::MAX), Error::OutOfRange),
 ];
 
 /// Numbers of bytes that no buffer has. Others than these move bytes before they fail.
@@ -340,5 +359,10 @@ pub(crate) const fn tables(kind: Kind) -> &'static [&'static [Bad]] {
         Kind::AnyByte => &[BYTES],
         Kind::Tag => &[TAGS],
         Kind::NewLength => &[NEW_LENGTHS],
+        Kind::WaitedWord => &[POINTERS, CHECKED, NOT_WAITED],
+        Kind::WokenWord => &[NOT_USER, NOT_WAITED],
+        Kind::Word => &[WORDS],
+        Kind::Priority => &[PRIORITIES_BEYOND],
+        Kind::WaitFlags => &[MEMORY_FLAGS],
     }
 }

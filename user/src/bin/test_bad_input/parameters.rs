@@ -6,9 +6,9 @@ use Kind::{
     Flags, InspectedAccount, InspectedMemory, InspectedProcess, InspectedThread,
     InspectedThreadOrOwn, Length, ManagedAccount, ManagedProcess, ManagedThread,
     ManagedThreadOrOwn, MapOptions, MappedObject, MemoryFlags, NewLength, NewRange, NewRangeLength,
-    ObjectOffset, OpenHandle, Place, Protection, QueriedRange, RangeLength, RecordIn, RecordOut,
-    RemapFlags, Size, Tag, TagMode, TagSet, TheirBytesIn, TheirBytesOut, TheirTags,
-    TransferredHandle,
+    ObjectOffset, OpenHandle, Place, Priority, Protection, QueriedRange, RangeLength, RecordIn,
+    RecordOut, RemapFlags, Size, Tag, TagMode, TagSet, TheirBytesIn, TheirBytesOut, TheirTags,
+    TransferredHandle, WaitFlags, WaitedWord, WokenWord, Word,
 };
 use Value::{Anonymous, Child, Dead, Memory, Number, Own, Thread};
 use vellum_user::abi::{Call, MapFlags, PAGE_SIZE, Protection as Bits, Rights};
@@ -102,6 +102,16 @@ pub(crate) enum Kind {
     Tag,
     /// The length of a new memory object.
     NewLength,
+    /// The address of a word that is read.
+    WaitedWord,
+    /// The address of a word that may be anywhere in the user half.
+    WokenWord,
+    /// What 4 bytes can hold.
+    Word,
+    /// A priority.
+    Priority,
+    /// The flags of `address_wait`.
+    WaitFlags,
 }
 
 /// An argument.
@@ -211,7 +221,17 @@ pub(crate) const fn parameters(call: Call) -> &'static [Parameter] {
             }
         }
         Call::ProcessWait => const { &[of(InspectedProcess, Dead), of(RecordOut, BUFFER)] },
-        Call::ProcessKill | Call::ThreadCreate => const { &[of(ManagedProcess, Child)] },
+        Call::ProcessKill => const { &[of(ManagedProcess, Child)] },
+        Call::ThreadCreate => const { &[of(ManagedProcess, Child), of(WokenWord, NONE)] },
+        Call::ThreadExit => &[],
+        Call::ThreadKill => const { &[of(ManagedThread, Thread)] },
+        Call::ThreadSetPriority => const { &[of(ManagedThreadOrOwn, Thread), of(Priority, NONE)] },
+        Call::AddressWait => {
+            const { &[of(WaitedWord, BUFFER), of(Word, Number(1)), of(WaitFlags, NONE)] }
+        }
+        Call::AddressWake => {
+            const { &[of(WokenWord, BUFFER), of(AnyWord, NONE), of(WaitFlags, NONE)] }
+        }
         Call::ThreadReadRegisters => {
             const { &[of(InspectedThread, Thread), of(RecordOut, BUFFER)] }
         }

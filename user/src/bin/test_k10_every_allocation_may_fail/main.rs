@@ -35,6 +35,7 @@ fn main(arguments: &Arguments) -> Result<(), Error> {
     match (arguments.at(0), arguments.at(1).and_then(|word| word.parse().ok())) {
         (Some(fault), Some(allocation)) => return faults::one(fault, allocation),
         (Some("leave"), None) => quiet::leave(),
+        (Some("part"), None) => quiet::part(),
         (Some(_), None) => return Ok(()),
         _ => {}
     }

@@ -1,7 +1,9 @@
 //! Calls that never allocate: armed for the first allocation, nothing fails, because there is none.
 
 use super::{PLACE, arm, close, six_pages, tried, unmap};
-use vellum_user::abi::{Call, Error, Handle, PAGE_SIZE, Rights, TagMode};
+use core::sync::atomic::{AtomicU32, Ordering};
+use vellum_user::abi::{Call, Error, Handle, PAGE_SIZE, Rights, TagMode, WaitFlags};
+use vellum_user::threads::spawn;
 use vellum_user::{MemoryObject, Process, calls, check, raw, testing};
 
 /// Makes a call with the next allocation failing, and checks that there was none.
@@ -40,10 +42,40 @@ pub(crate) fn allocate_nothing() -> Result<(), Error> {
     six_pages()?;
     quiet(Call::Advise, [own, PLACE + PAGE_SIZE, PAGE_SIZE, 0, 0, 0]);
     unmap(PLACE, 6)?;
-    tried(Call::Exit);
-    let report = testing::run_self(&["leave"]);
-    check!("exit allocates nothing", (testing::exited_with(&report, 0), arm(0)), (true, Ok(0)));
+    threads(own)?;
+    for (call, word) in [(Call::Exit, "leave"), (Call::ThreadExit, "part")] {
+        tried(call);
+        let report = testing::run_self(&[word]);
+        check!(call.name(), (testing::exited_with(&report, 0), arm(0)), (true, Ok(0)));
+    }
     Ok(())
+}
+
+/// The calls on threads that run, and those by which they wait.
+fn threads(own: u64) -> Result<(), Error> {
+    static WORD: AtomicU32 = AtomicU32::new(0);
+    let word = WORD.as_ptr().expose_provenance() as u64;
+    quiet(Call::ThreadSetPriority, [own, 16, 0, 0, 0, 0]);
+    quiet(Call::AddressWait, [word, 1, 0, 0, 0, 0]);
+    quiet(Call::AddressWake, [word, 1, 0, 0, 0, 0]);
+    let thread = spawn(|| {
+        WORD.store(2, Ordering::Relaxed);
+        loop {
+            calls::address_wait(&WORD, 2, WaitFlags::NONE);
+        }
+    })?;
+    while WORD.load(Ordering::Relaxed) != 2 {
+        calls::yield_now();
+    }
+    quiet(Call::ThreadKill, [thread.handle().to_word(), 0, 0, 0, 0, 0]);
+    check!("no result", thread.join(), None::<()>);
+    Ok(())
+}
+
+/// Ends this process's only thread, with the next allocation failing.
+pub(crate) fn part() -> ! {
+    _ = arm(1);
+    calls::thread_exit()
 }
 
 /// Ends this process, with the next allocation failing.

@@ -7,7 +7,11 @@
 //! 2. free RAM, with image, device tree and archive taken out
 //! 3. final translation tables, system control, the guarded stack
 //! 4. heap, frames, interrupt controller, timer, counters
-//! 5. banner, self-test, options, first program
+//! 5. self-test, the other CPUs (`others`), banner, options, first program
+
+mod others;
+
+pub use others::start_another;
 
 use crate::arch::features::Features;
 use crate::arch::kernel_map::{Area, KernelMap};
@@ -23,9 +27,9 @@ use crate::memory::{frames, heap, plants};
 use crate::panic;
 use crate::percpu;
 use crate::platform::console::{print, println};
-use crate::platform::device_tree::{Machine, PsciMethod, Registers};
+use crate::platform::device_tree::{Controller, Machine, PsciMethod, Registers};
 use crate::platform::{self, console, exit, interrupts, power};
-use crate::process::first;
+use crate::process::{address, first};
 use vellum_abi::archive::ArchiveError;
 use vellum_abi::{ARCHIVE_OFFSET, PAGE_SIZE, options};
 use vellum_vm::addr::FrameAddress;
@@ -72,6 +76,7 @@ pub extern "C" fn start() -> ! {
         Err(error) => fail(error.text()),
     };
     power::set_psci(machine.psci);
+    address::set_secret(machine.secret);
 
     let ram_end = RAM_BASE + machine.ram_bytes;
     let archive_length = match archive::claimed_length(ram_end) {
@@ -140,10 +145,15 @@ fn kernel_map(machine: &Machine, free: &mut FreeRanges) -> (FrameAddress, FrameA
 
 /// Returns the register blocks that the kernel uses.
 fn devices(machine: &Machine) -> [Registers; 3] {
-    let redistributors = machine.cpus as u64 * interrupts::REDISTRIBUTOR_BYTES;
-    let length = redistributors.min(machine.redistributors.length);
-    let redistributors = Registers { length, ..machine.redistributors };
-    [machine.console, machine.distributor, redistributors]
+    let (distributor, other) = match machine.controller {
+        Controller::V3 { distributor, redistributors } => {
+            let used = machine.cpus as u64 * interrupts::REDISTRIBUTOR_BYTES;
+            let length = used.min(redistributors.length);
+            (distributor, Registers { length, ..redistributors })
+        }
+        Controller::V2 { distributor, interface } => (distributor, interface),
+    };
+    [machine.console, distributor, other]
 }
 
 /// Goes on with boot, on the guarded stack and the final tables.
@@ -168,7 +178,8 @@ extern "C" fn go_on() -> ! {
 
     timer::start();
     pmu::start();
-    if !features.gic_registers {
+    let is_v3 = matches!(machine.controller, Controller::V3 { .. });
+    if is_v3 && !features.gic_registers {
         fail("the CPU has no register interface to a GICv3");
     }
     if let Err(text) = interrupts::start(machine) {
@@ -178,6 +189,7 @@ extern "C" fn go_on() -> ! {
         mmu::forget_tag_access();
     }
     self_test(features);
+    others::start(machine);
     banner(machine, features, choice);
     apply(options);
     first::start(&archive);
@@ -228,7 +240,7 @@ fn self_test(features: &Features) {
 fn banner(machine: &Machine, features: &Features, choice: Choice) {
     let (implementer, part) = cpu::part();
     println!("Vellum {} on QEMU virt", env!("CARGO_PKG_VERSION"));
-    println!("  cpu      {implementer:#04x}:{part:#05x}, {} CPUs, 1 in use", machine.cpus);
+    println!("  cpu      {implementer:#04x}:{part:#05x}, {} CPUs", machine.cpus);
     println!(
         "  memory   {} MiB, {} frames free of {}, heap {} MiB, image {} KiB",
         machine.ram_bytes >> 20,
@@ -266,7 +278,9 @@ fn banner(machine: &Machine, features: &Features, choice: Choice) {
         print!("{}", if has { text } else { "" });
     }
     let psci = if machine.psci == PsciMethod::Hvc { "hvc" } else { "smc" };
-    println!("\n  platform PSCI by {psci}, GICv3, PL011");
+    let is_v3 = matches!(machine.controller, Controller::V3 { .. });
+    let gic = if is_v3 { "GICv3" } else { "GICv2" };
+    println!("\n  platform PSCI by {psci}, {gic}, PL011");
 }
 
 /// Does what the boot options ask for after boot.

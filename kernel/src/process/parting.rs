@@ -1,0 +1,121 @@
+//! How a thread that has to end parts from its process.
+//!
+//! Owns: the order of it, and which processes each CPU has in hand. Refuses to know: how a process is
+//! taken down (`end`).
+//!
+//! Invariant: when a process is gone for whoever waits for its end ([`is_let_go`]), no CPU has a
+//! reference to it or to one of its threads any more but for handles; the same holds for a thread whose
+//! handle is closed ([`has_let_go_of`]). So closing the last handle gives everything back, and what is
+//! free then is exact, however many CPUs had a part in it.
+
+use super::thread::Standing;
+use super::{Process, Thread, Wait, address};
+use crate::memory::machine::Hardware;
+use crate::memory::pools::PoolArc;
+use crate::percpu;
+use core::ptr;
+use core::sync::atomic::{AtomicUsize, Ordering};
+use vellum_abi::{ExitKind, ExitReport};
+use vellum_sched::MAX_CPUS;
+use vellum_vm::machine::Machine;
+use vellum_vm::ops::AccessRefusal;
+
+/// The addresses of what each CPU has in hand, for comparison alone: during a switch the thread, its
+/// process, and the process that the thread goes to wait for; and the process whose tables are active. 0
+/// is none.
+static IN_HAND: [[AtomicUsize; 4]; MAX_CPUS] =
+    [const { [const { AtomicUsize::new(0) }; 4] }; MAX_CPUS];
+const THREAD: usize = 0;
+const PROCESS: usize = 1;
+const AWAITED: usize = 2;
+const ACTIVE: usize = 3;
+
+/// How far a thread came.
+pub(super) enum Parting {
+    /// It is gone; others of the process are left.
+    Gone,
+    /// An interrupt waits, and there is more to do.
+    Paused,
+    /// Somebody is changing the address space, which is in the way.
+    Block(Wait),
+    /// It was the last: it takes the process down.
+    Last,
+}
+
+fn number<T>(value: &T) -> usize {
+    ptr::from_ref(value).addr()
+}
+
+fn set(slot: usize, number: usize) {
+    IN_HAND[percpu::id()][slot].store(number, Ordering::SeqCst);
+}
+
+fn nobody_has(number: usize) -> bool {
+    IN_HAND.iter().flatten().all(|slot| slot.load(Ordering::SeqCst) != number)
+}
+
+/// Declares that this CPU has a thread in hand, which another CPU may get hold of before this one has
+/// let go of it.
+pub(super) fn take_in_hand(thread: &Thread) {
+    set(THREAD, number(thread));
+    set(PROCESS, number::<Process>(&thread.process));
+}
+
+/// Declares likewise that the thread goes to wait for something of a process.
+pub(super) fn wait_in_hand(process: &Process) {
+    set(AWAITED, number(process));
+}
+
+/// Declares that this CPU has let go of what it had in hand for a switch.
+pub(super) fn let_go() {
+    [THREAD, PROCESS, AWAITED].iter().for_each(|slot| set(*slot, 0));
+}
+
+/// Declares which process's tables this CPU has active, when it has let go of the one before.
+pub(super) fn has_active(process: Option<&Process>) {
+    set(ACTIVE, process.map_or(0, number));
+}
+
+/// Returns whether no CPU has a process in hand, which is dead.
+pub fn is_let_go(process: &Process) -> bool {
+    nobody_has(number(process))
+}
+
+/// Returns whether no CPU has a thread in hand that is about to end.
+pub fn has_let_go_of(thread: &Thread) -> bool {
+    thread.standing() == Standing::Runs || nobody_has(number(thread))
+}
+
+/// Parts a thread from its process, which may end or go on without it. This CPU has no address
+/// space active.
+pub(super) fn part(thread: &PoolArc<Thread>) -> Parting {
+    let process = &thread.process;
+    if !process.is_alive() {
+        loop {
+            let Some(sibling) = process.threads.lock().tell() else { break };
+            Thread::interrupt(&sibling);
+            if Hardware.should_pause() {
+                return Parting::Paused;
+            }
+        }
+    }
+    // Nothing of it runs any more: what it ran on may go.
+    if let Some(word) = thread.word()
+        && address::clear_and_wake(process, word) == Err(AccessRefusal::Changing)
+    {
+        return Parting::Block(Wait::AtRest(process.clone()));
+    }
+    thread.forget_word();
+    if !Thread::part(thread) {
+        return Parting::Gone;
+    }
+    // If its threads ended one by one, nobody has said yet that the process does.
+    process.begin_end(ExitReport { kind: ExitKind::Exited as u64, ..ExitReport::default() });
+    Parting::Last
+}
+
+/// Tells others that what a thread in hand waited for is there.
+pub(super) fn pass_on(wait: &Wait) {
+    wait_in_hand(wait.process());
+    wait.pass_on();
+}

@@ -1,0 +1,133 @@
+//! Calls that make, start, steer and end threads, and those by which threads wait for each other.
+
+use super::user::copy_in;
+use super::{Answer, Request, Result, user};
+use crate::memory::pools::PoolArc;
+use crate::process::address::{Place, WordWait};
+use crate::process::handle::Object;
+use crate::process::{Outcome, Process, Thread, Wait};
+use vellum_abi::{Error, Handle, MAX_WAKE, Registers, Rights, WaitFlags};
+use vellum_sched::{Priority, Task};
+use vellum_vm::addr::UserPointer;
+
+/// Bytes of a word that threads wait at.
+const WORD: u64 = 4;
+
+pub(super) fn thread_create(request: &Request<'_>) -> Result {
+    let [target, word, ..] = request.arguments;
+    let target = Process::target(request.process(), target, Rights::MANAGE)?;
+    if word != 0 {
+        word_at(word)?;
+    }
+    let (account, priority) = (request.process().account(), request.thread.priority());
+    let thread = Thread::create(&target, account, word, priority)?;
+    let handle = request.process().give(Object::Thread(thread), Rights::ALL)?;
+    Ok(Answer::Value(handle.to_word()))
+}
+
+pub(super) fn thread_read_registers(request: &Request<'_>) -> Result {
+    let [thread, out, ..] = request.arguments;
+    let thread = thread_of(request, thread, Rights::INSPECT)?;
+    let registers = thread.with_stopped(|context| context.registers())?;
+    user::write_words(request.process(), out, registers.to_words())?;
+    Ok(Answer::Value(0))
+}
+
+pub(super) fn thread_write_registers(request: &Request<'_>) -> Result {
+    let [thread, from, ..] = request.arguments;
+    let thread = thread_of(request, thread, Rights::MANAGE)?;
+    let words = user::read_words::<{ Registers::WORDS }>(request.process(), from)?;
+    let registers = Registers::from_words(&words);
+    if registers.pstate & !Registers::PSTATE_MASK != 0 {
+        return Err(Error::InvalidRegisters.into());
+    }
+    thread.with_stopped(|context| context.set_registers(&registers))?;
+    Ok(Answer::Value(0))
+}
+
+pub(super) fn thread_start(request: &Request<'_>) -> Result {
+    let thread = thread_of(request, request.arguments[0], Rights::MANAGE)?;
+    Thread::start(&thread)?;
+    Ok(Answer::Value(0))
+}
+
+pub(super) fn thread_of(
+    request: &Request<'_>,
+    word: u64,
+    rights: Rights,
+) -> core::result::Result<PoolArc<Thread>, Error> {
+    let handle = Handle::from_word(word).ok_or(Error::BadHandle)?;
+    match request.process().object(handle, Rights::NONE)? {
+        (Object::Thread(thread), held) if held.contains(rights) => Ok(thread),
+        (Object::Thread(_), _) => Err(Error::MissingRight),
+        _ => Err(Error::WrongObject),
+    }
+}
+
+pub(super) fn thread_exit(request: &Request<'_>) -> Result {
+    request.thread.doom();
+    Ok(Answer::Outcome(Outcome::Die))
+}
+
+pub(super) fn thread_kill(request: &Request<'_>) -> Result {
+    let thread = thread_of(request, request.arguments[0], Rights::MANAGE)?;
+    if !thread.doom() {
+        return Err(Error::InvalidState.into());
+    }
+    if core::ptr::eq(&raw const *thread, &raw const **request.thread) {
+        return Ok(Answer::Outcome(Outcome::Die));
+    }
+    Thread::interrupt(&thread);
+    Ok(Answer::Value(0))
+}
+
+pub(super) fn thread_set_priority(request: &Request<'_>) -> Result {
+    let [word, priority, ..] = request.arguments;
+    let thread = if word == Handle::SELF.to_word() {
+        request.thread.clone()
+    } else {
+        thread_of(request, word, Rights::MANAGE)?
+    };
+    let priority = Priority::new(priority).ok_or(Error::OutOfRange)?;
+    // Neither more than the caller may have, nor more than the thread's process may.
+    if priority > request.process().ceiling || priority > thread.process.ceiling {
+        return Err(Error::NotPermitted.into());
+    }
+    Thread::set_priority(&thread, priority);
+    Ok(Answer::Value(0))
+}
+
+pub(super) fn address_wait(request: &Request<'_>) -> Result {
+    let [address, value, flags, ..] = request.arguments;
+    let flags = WaitFlags::from_bits(flags).ok_or(Error::InvalidFlags)?;
+    let pointer = word_at(address)?;
+    let value = u32::try_from(value).map_err(|_| Error::OutOfRange)?;
+    let process = request.process();
+    let mut bytes = [0; WORD as usize];
+    copy_in(process, pointer, &mut bytes).map_err(|short| short.stop)?;
+    if u32::from_le_bytes(bytes) != value {
+        return Ok(Answer::Value(0));
+    }
+    let place = Place::of(process, pointer, flags);
+    let wait = WordWait { process: process.clone(), pointer, place, value };
+    Ok(Answer::Then(0, Outcome::Block(Wait::Word(wait))))
+}
+
+pub(super) fn address_wake(request: &Request<'_>) -> Result {
+    let [address, count, flags, ..] = request.arguments;
+    let flags = WaitFlags::from_bits(flags).ok_or(Error::InvalidFlags)?;
+    let place = Place::of(request.process(), word_at(address)?, flags);
+    Ok(Answer::Value(place.wake(count.min(MAX_WAKE))))
+}
+
+/// Returns the pointer to a word that threads wait at.
+fn word_at(address: u64) -> core::result::Result<UserPointer, Error> {
+    let pointer = UserPointer::new(address);
+    if !address.is_multiple_of(WORD) {
+        Err(Error::Misaligned)
+    } else if !pointer.is_user(WORD) {
+        Err(Error::BadAddress)
+    } else {
+        Ok(pointer)
+    }
+}
