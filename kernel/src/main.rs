@@ -11,6 +11,7 @@ extern crate alloc;
 
 mod arch;
 mod boot;
+mod ipc;
 mod masked;
 mod memory;
 mod panic;

@@ -4,11 +4,16 @@
 //! [`crate::mapping`] owns ranges of this process's memory.
 
 mod accounts;
+mod messages;
 mod remap;
 mod tags;
 mod threads;
 
 pub use accounts::{account_create, account_query, test};
+pub use messages::{
+    Received, endpoint_badge, endpoint_call, endpoint_create, endpoint_receive, endpoint_reply,
+    endpoint_reply_receive, notification_create, notification_raise, notification_wait,
+};
 pub use remap::remap;
 pub use tags::{tags_read, tags_write};
 pub use threads::{

@@ -1,4 +1,6 @@
-//! Handles that close themselves: memory objects, processes and threads.
+//! Handles that close themselves: memory objects, processes, threads, endpoints.
+
+mod messages;
 
 use crate::calls;
 use vellum_abi::{
@@ -59,6 +61,10 @@ owned! {
     Process;
     /// A thread: of another process, or one that [`crate::threads`] keeps.
     Thread;
+    /// Where callers and servers meet.
+    Endpoint;
+    /// Bits to wait for.
+    Notification;
     /// Who pays. It lives as long as anything is charged to it, by whatever process.
     Account;
 }

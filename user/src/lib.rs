@@ -79,6 +79,6 @@ pub mod threads;
 #[cfg(target_os = "none")]
 pub use {
     entry::Arguments,
-    handles::{Account, MemoryObject, Process, Thread},
+    handles::{Account, Endpoint, MemoryObject, Notification, Process, Thread},
     mapping::{MapRequest, Mapping},
 };

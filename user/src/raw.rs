@@ -4,6 +4,7 @@
 //! debugger finds every system call behind one function.
 
 use core::arch::asm;
+use vellum_abi::MESSAGE_WORDS;
 
 /// Makes a system call from plain numbers and returns (status, value): x0 and x1 afterwards.
 ///
@@ -32,4 +33,36 @@ pub unsafe fn call(number: u64, arguments: [u64; 6]) -> (u64, u64) {
         );
     }
     (status, value)
+}
+
+/// Makes a system call whose message is in x1 to x5; returns status, handle, words and badge: x0, x1, x2 to
+/// x5 and x6 afterwards.
+///
+/// # Safety
+/// As for [`call`].
+#[inline]
+pub unsafe fn exchange(
+    number: u64,
+    first: u64,
+    handle: u64,
+    words: [u64; MESSAGE_WORDS],
+) -> (u64, u64, [u64; MESSAGE_WORDS], u64) {
+    let [mut w0, mut w1, mut w2, mut w3] = words;
+    let (status, received, badge);
+    // SAFETY: as in `call`.
+    unsafe {
+        asm!(
+            "svc #0",
+            in("x8") number,
+            inlateout("x0") first => status,
+            inlateout("x1") handle => received,
+            inlateout("x2") w0,
+            inlateout("x3") w1,
+            inlateout("x4") w2,
+            inlateout("x5") w3,
+            lateout("x6") badge,
+            options(nostack),
+        );
+    }
+    (status, received, [w0, w1, w2, w3], badge)
 }

@@ -157,6 +157,30 @@ calls! {
     /// `(address, count, flags)`: wakes up to `count` threads that wait at an address, the longest
     /// first, and at most [`crate::MAX_WAKE`]. x1 = how many.
     43 AddressWake "address_wake" 3;
+    /// Makes an endpoint. x1 = handle with every right but MAP and EXECUTE: WRITE to call, READ to receive.
+    44 EndpointCreate "endpoint_create" 0;
+    /// `(endpoint, badge)`: makes a handle to call by, under a badge that whoever receives is told. Needs
+    /// MANAGE. x1 = handle with WRITE, TRANSFER and INSPECT.
+    45 EndpointBadge "endpoint_badge" 2;
+    /// `(endpoint, handle, w0, w1, w2, w3)`: sends a message to whoever receives at an endpoint, and waits
+    /// for the answer. `handle` is one of the caller's with the rights above it (bits 63:32) that go
+    /// along, or 0. x1 = handle of the answer, or 0; x2 to x5 = its words. Needs WRITE, and TRANSFER of
+    /// the handle.
+    46 EndpointCall "endpoint_call" 6;
+    /// `(endpoint)`: waits for a message. x1 = its handle, or 0; x2 to x5 = its words; x6 = the badge of the
+    /// handle that was called by. A call that was received before and not answered fails. Needs READ.
+    47 EndpointReceive "endpoint_receive" 1;
+    /// `(flags, handle, w0, w1, w2, w3)`: answers the call that the thread received last. `flags` are 0.
+    48 EndpointReply "endpoint_reply" 6;
+    /// `(endpoint, handle, w0, w1, w2, w3)`: `endpoint_reply`, then `endpoint_receive`. If the answer
+    /// fails, nothing is received.
+    49 EndpointReplyReceive "endpoint_reply_receive" 6;
+    /// Makes a notification. x1 = handle with every right but MAP and EXECUTE.
+    50 NotificationCreate "notification_create" 0;
+    /// `(notification, bits)`: raises bits. Needs WRITE.
+    51 NotificationRaise "notification_raise" 2;
+    /// `(notification)`: waits until bits are raised, and takes all that are. x1 = the bits. Needs READ.
+    52 NotificationWait "notification_wait" 1;
 }
 
 #[cfg(test)]

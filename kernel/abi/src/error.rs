@@ -14,6 +14,7 @@ pub enum Errno {
     Emfile,
     Enosys,
     Edeadlk,
+    Epipe,
     Eopnotsupp,
 }
 
@@ -118,6 +119,8 @@ errors! {
     32 InvalidTagMode Einval "unknown tag check mode";
     /// Tags of memory that is not mapped TAGGED.
     33 NotTagged Eopnotsupp "memory not mapped tagged";
+    /// Whoever would have received or answered a message is gone.
+    34 PartnerGone Epipe "partner is gone";
 }
 
 #[cfg(test)]

@@ -49,6 +49,8 @@ pub const MAX_QUERY_PAGES: u64 = 512;
 pub const PRIORITIES: u64 = 32;
 /// The most threads that `address_wake` wakes at once.
 pub const MAX_WAKE: u64 = 64;
+/// Words of a message.
+pub const MESSAGE_WORDS: usize = 4;
 /// Bytes that share one allocation tag (the tag granule).
 pub const TAG_GRANULE: u64 = 16;
 /// Bytes of tag storage that belong to one page: one four-bit tag a tag granule.

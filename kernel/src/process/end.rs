@@ -124,7 +124,9 @@ pub fn orphan(object: Object) -> Option<PoolArc<Process>> {
     let process = match object {
         Object::Process(process) => process,
         Object::Thread(thread) => thread.process.clone(),
-        Object::Memory(_) | Object::Account(_) => return None,
+        Object::Memory(_) | Object::Account(_) | Object::Endpoint(_) | Object::Notification(_) => {
+            return None;
+        }
     };
     let report = ExitReport { kind: ExitKind::Killed as u64, ..ExitReport::default() };
     (Hardware.owners(&process) == 1 && process.begin_end(report)).then_some(process)

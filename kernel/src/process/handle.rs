@@ -4,6 +4,7 @@
 //! do. A table grows in chunks from the pools and never shrinks before its process goes; a slot's
 //! generation changes when its handle is closed, so that a stale handle names nothing.
 
+use crate::ipc::{Named, Notification};
 use crate::memory::machine::Hardware;
 use crate::memory::pools::{PoolArc, PoolBox};
 use crate::process::{Process, Thread};
@@ -34,6 +35,22 @@ pub enum Object {
     Memory(PoolArc<MemoryObject<Hardware>>),
     /// Who pays.
     Account(PoolArc<Account>),
+    /// Where callers and servers meet.
+    Endpoint(Named),
+    /// Bits to wait for.
+    Notification(PoolArc<Notification>),
+}
+
+impl Object {
+    /// Returns what a handle with these rights names.
+    fn restricted(self, rights: Rights) -> Object {
+        match self {
+            Object::Endpoint(named) if !rights.contains(Rights::READ) => {
+                Object::Endpoint(named.without_receiving())
+            }
+            object => object,
+        }
+    }
 }
 
 struct Slot {
@@ -98,7 +115,7 @@ impl HandleTable {
         self.account.charge_handle()?;
         let index = self.free;
         let slot = self.slot_mut(index).ok_or(Error::OutOfHandles)?;
-        slot.object = Some(object);
+        slot.object = Some(object.restricted(rights));
         slot.rights = rights;
         let (generation, next) = (u32::from(slot.generation), slot.next);
         self.free = next;

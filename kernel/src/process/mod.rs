@@ -26,6 +26,7 @@ pub use operation::Operation;
 pub use process::{Life, Process};
 pub use thread::Thread;
 
+use crate::ipc::{Endpoint, Meeting, Notification, endpoint};
 use crate::memory::pools::PoolArc;
 use address::WordWait;
 use queue::WaitQueue;
@@ -48,30 +49,42 @@ pub enum Wait {
     Death(PoolArc<Process>),
     /// Somebody wakes those who wait at an address.
     Word(WordWait),
+    /// A partner comes to an endpoint, or answers.
+    Meeting(Meeting),
+    /// Bits are raised.
+    Notification(PoolArc<Notification>),
 }
 
 impl Wait {
-    /// Lets a thread wait, or makes it ready if what it waits for is there.
+    /// Lets a thread wait, or makes it ready if what it waits for is there. Not for messages, whose
+    /// endpoints see to that.
     fn begin(self, thread: &PoolArc<Thread>) {
         parting::wait_in_hand(self.process());
         *thread.waiting.lock() = Some(self.clone());
-        // Checked under the queue's lock, which `interrupt` takes too: no wake-up is lost.
-        self.queue().wait(thread.clone(), || self.is_over() || thread.is_interrupted());
-    }
-
-    /// Returns the process that it is about.
-    fn process(&self) -> &PoolArc<Process> {
-        match self {
-            Wait::AtRest(process) | Wait::Death(process) => process,
-            Wait::Word(wait) => &wait.process,
+        match self.queue() {
+            // Checked under the queue's lock, which `interrupt` takes too: no wake-up is lost.
+            Some(queue) => {
+                queue.wait(thread.clone(), || self.is_over() || thread.is_interrupted());
+            }
+            None => scheduler::make_ready(thread.clone()),
         }
     }
 
-    fn queue(&self) -> &WaitQueue {
+    /// Returns the process that it is about.
+    fn process(&self) -> Option<&PoolArc<Process>> {
         match self {
-            Wait::AtRest(process) => &process.patient,
-            Wait::Death(process) => &process.mourners,
-            Wait::Word(wait) => wait.place.queue(),
+            Wait::AtRest(process) | Wait::Death(process) => Some(process),
+            Wait::Word(wait) => Some(&wait.process),
+            Wait::Meeting(_) | Wait::Notification(_) => None,
+        }
+    }
+
+    fn queue(&self) -> Option<&WaitQueue> {
+        match self {
+            Wait::AtRest(process) => Some(&process.patient),
+            Wait::Death(process) => Some(&process.mourners),
+            Wait::Word(wait) => Some(wait.place.queue()),
+            Wait::Meeting(_) | Wait::Notification(_) => None,
         }
     }
 
@@ -80,21 +93,32 @@ impl Wait {
             Wait::AtRest(process) => process.space.is_at_rest(),
             Wait::Death(process) => process.is_dead(),
             Wait::Word(wait) => wait.is_over(),
+            Wait::Meeting(_) | Wait::Notification(_) => false,
         }
     }
 
     /// Wakes others who waited for what a thread has just been woken for, as not all are at once.
     fn pass_on(&self) {
         match self {
-            Wait::AtRest(_) | Wait::Death(_) if self.is_over() => self.queue().wake_all(),
+            Wait::AtRest(process) if self.is_over() => process.patient.wake_all(),
+            Wait::Death(process) if self.is_over() => process.mourners.wake_all(),
+            Wait::Meeting(Meeting::Calls(endpoint) | Meeting::Receives(endpoint)) => {
+                endpoint.pass_on();
+            }
             // How many are woken at an address is for the waker to say.
-            Wait::AtRest(_) | Wait::Death(_) | Wait::Word(_) => {}
+            _ => {}
         }
     }
 
     /// Makes a thread ready that waits for this.
     pub fn interrupt(&self, thread: &PoolArc<Thread>) {
-        self.queue().wake(thread);
+        match self {
+            Wait::AtRest(process) => process.patient.wake(thread),
+            Wait::Death(process) => process.mourners.wake(thread),
+            Wait::Word(wait) => wait.place.queue().wake(thread),
+            Wait::Meeting(meeting) => endpoint::interrupt(meeting, thread),
+            Wait::Notification(notification) => notification.interrupt(thread),
+        }
     }
 }
 
@@ -108,6 +132,12 @@ pub enum Outcome {
     Preempted,
     /// It goes on when something has happened.
     Block(Wait),
+    /// It calls an endpoint, by a handle of this badge.
+    Call(PoolArc<Endpoint>, u64),
+    /// It receives at an endpoint. Whom it has just answered goes on.
+    Receive(PoolArc<Endpoint>, Option<PoolArc<Thread>>),
+    /// It waits for bits of a notification.
+    Await(PoolArc<Notification>),
     /// Its process ends: the report is there already, see [`Outcome::die`].
     Die,
 }

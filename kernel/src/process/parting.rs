@@ -10,6 +10,7 @@
 
 use super::thread::Standing;
 use super::{Process, Thread, Wait, address};
+use crate::ipc::endpoint;
 use crate::memory::machine::Hardware;
 use crate::memory::pools::PoolArc;
 use crate::percpu;
@@ -62,8 +63,8 @@ pub(super) fn take_in_hand(thread: &Thread) {
 }
 
 /// Declares likewise that the thread goes to wait for something of a process.
-pub(super) fn wait_in_hand(process: &Process) {
-    set(AWAITED, number(process));
+pub(super) fn wait_in_hand(process: Option<&PoolArc<Process>>) {
+    set(AWAITED, process.map_or(0, |process| number::<Process>(process)));
 }
 
 /// Declares that this CPU has let go of what it had in hand for a switch.
@@ -99,6 +100,7 @@ pub(super) fn part(thread: &PoolArc<Thread>) -> Parting {
             }
         }
     }
+    endpoint::abandon(thread);
     // Nothing of it runs any more: what it ran on may go.
     if let Some(word) = thread.word()
         && address::clear_and_wake(process, word) == Err(AccessRefusal::Changing)

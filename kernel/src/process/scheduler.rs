@@ -13,6 +13,7 @@ use super::thread::Standing;
 use super::{Outcome, Process, Thread};
 use crate::arch::context::Context;
 use crate::arch::{cpu, features, mmu, timer};
+use crate::ipc::{Endpoint, Notification};
 use crate::memory::graves;
 use crate::memory::machine::Hardware;
 use crate::memory::pools::PoolArc;
@@ -56,6 +57,15 @@ static PENDING: [Mutex<Option<Outcome>>; MAX_CPUS] = [const { Mutex::new(None) }
 /// The process whose tables each CPU has active. The CPU holds it, so that no root table is freed
 /// while a translation base register still names it.
 static ACTIVE: [Mutex<Option<PoolArc<Process>>>; MAX_CPUS] = [const { Mutex::new(None) }; MAX_CPUS];
+
+/// The time that a thread gets.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Slice {
+    /// A whole slice: its turn has come.
+    Fresh,
+    /// The rest of that of the thread before, which names it.
+    Inherited,
+}
 
 /// How the vector leaves the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,23 +129,33 @@ pub fn interrupted(slice_over: bool) -> Outcome {
 pub fn switch() -> *mut Context {
     CPUS.look();
     let pending = PENDING[percpu::id()].lock().take();
+    let mut next = None;
     if let (Some(thread), Some(outcome)) = (percpu::take_current(), pending) {
         parting::take_in_hand(&thread);
         thread.registers.save();
-        settle(thread, outcome);
+        next = settle(thread, outcome);
         parting::let_go();
     }
     loop {
-        let Some(thread) = CPUS.next() else {
-            idle();
-            continue;
+        let (thread, slice) = match next.take() {
+            Some(thread) => {
+                thread.cpu().store(percpu::id(), Ordering::SeqCst);
+                (thread, Slice::Inherited)
+            }
+            None => match CPUS.next() {
+                Some(thread) => (thread, Slice::Fresh),
+                None => {
+                    idle();
+                    continue;
+                }
+            },
         };
         parting::take_in_hand(&thread);
         let waited = thread.waiting.lock().take();
         if let Some(wait) = waited {
             parting::pass_on(&wait);
         }
-        let context = catch_up(&thread).then(|| run(thread)).flatten();
+        let context = catch_up(&thread).then(|| run(thread, slice)).flatten();
         parting::let_go();
         if let Some(context) = context {
             return context;
@@ -143,13 +163,25 @@ pub fn switch() -> *mut Context {
     }
 }
 
-/// Acts on a handler's answer. The thread's registers are saved.
-fn settle(thread: PoolArc<Thread>, outcome: Outcome) {
+/// Acts on a handler's answer. The thread's registers are saved. Returns who runs next, if the answer
+/// says so: it is in no queue.
+fn settle(thread: PoolArc<Thread>, outcome: Outcome) -> Option<PoolArc<Thread>> {
     match outcome {
         Outcome::Resume | Outcome::Yield | Outcome::Die => make_ready(thread),
         Outcome::Preempted => CPUS.put_back(thread),
         Outcome::Block(wait) => wait.begin(&thread),
+        Outcome::Call(endpoint, badge) => return Endpoint::call(&endpoint, thread, badge),
+        Outcome::Receive(endpoint, answered) => {
+            let server = Endpoint::receive(&endpoint, thread);
+            if answered.is_none() {
+                return server;
+            }
+            server.into_iter().for_each(make_ready);
+            return answered;
+        }
+        Outcome::Await(notification) => return Notification::wait(&notification, thread),
     }
+    None
 }
 
 /// Finishes what a thread has to do in the kernel. Returns whether it may run user code now.
@@ -221,13 +253,15 @@ fn pause(thread: &PoolArc<Thread>) {
 }
 
 /// Makes a thread the running one, unless something more urgent has just come.
-fn run(thread: PoolArc<Thread>) -> Option<*mut Context> {
+fn run(thread: PoolArc<Thread>, slice: Slice) -> Option<*mut Context> {
     match CPUS.run(&thread) {
         Turn::Over => {
             CPUS.look();
             CPUS.put_back(thread);
             return None;
         }
+        // Who is switched to by name goes on with what is left: two that call each other are one.
+        Turn::Slice if slice == Slice::Inherited => timer::arm_if_idle(SLICE),
         Turn::Slice => timer::arm(SLICE),
         Turn::Alone => timer::disarm(),
     }

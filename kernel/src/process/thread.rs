@@ -57,6 +57,10 @@ pub struct Thread {
     word: AtomicU64,
     /// What it waits for, in whose queue it then is.
     pub waiting: Mutex<Option<Wait>>,
+    /// Whose call it has received and not yet answered.
+    pub serving: Mutex<Option<PoolArc<Thread>>>,
+    /// The badge of the handle that it calls by, while the call waits.
+    pub badge: Mutex<u64>,
     /// Its place among the threads that are ready or wait.
     queued: Link<SpinMutex<()>, PoolArc<Thread>>,
     /// Its place among the threads of its process.
@@ -94,6 +98,8 @@ impl Thread {
             operation: Mutex::new(None),
             word: AtomicU64::new(word),
             waiting: Mutex::new(None),
+            serving: Mutex::new(None),
+            badge: Mutex::new(0),
             queued: Link::new(),
             siblings: Link::new(),
             cpu: AtomicUsize::new(percpu::id()),

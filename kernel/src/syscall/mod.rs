@@ -6,6 +6,7 @@
 
 mod accounts;
 pub mod bytes;
+mod ipc;
 mod memory;
 mod objects;
 mod observe;
@@ -187,6 +188,15 @@ fn serve(thread: &PoolArc<Thread>, context: &Context, number: u64) -> Result {
         Call::ThreadSetPriority => threads::thread_set_priority(&request),
         Call::AddressWait => threads::address_wait(&request),
         Call::AddressWake => threads::address_wake(&request),
+        Call::EndpointCreate => ipc::endpoint_create(&request),
+        Call::EndpointBadge => ipc::endpoint_badge(&request),
+        Call::EndpointCall => ipc::endpoint_call(&request, context),
+        Call::EndpointReceive => ipc::endpoint_receive(&request),
+        Call::EndpointReply => ipc::endpoint_reply(&request, context),
+        Call::EndpointReplyReceive => ipc::endpoint_reply_receive(&request, context),
+        Call::NotificationCreate => ipc::notification_create(&request),
+        Call::NotificationRaise => ipc::notification_raise(&request),
+        Call::NotificationWait => ipc::notification_wait(&request),
     }
 }
 

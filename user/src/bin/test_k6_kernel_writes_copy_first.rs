@@ -129,7 +129,16 @@ impl Targets {
             | Call::ThreadKill
             | Call::ThreadSetPriority
             | Call::AddressWait
-            | Call::AddressWake => None,
+            | Call::AddressWake
+            | Call::EndpointCreate
+            | Call::EndpointBadge
+            | Call::EndpointCall
+            | Call::EndpointReceive
+            | Call::EndpointReply
+            | Call::EndpointReplyReceive
+            | Call::NotificationCreate
+            | Call::NotificationRaise
+            | Call::NotificationWait => None,
         }
     }
 }

@@ -13,8 +13,8 @@ use Error::{
 };
 use Undo::{Close, Nothing, Unmap};
 use Value::{
-    Anonymous, Archive, Child, Dead, Ended, Guard, Memory, MemoryNotExecuted, MemoryNotWritten,
-    Number, Own, Pattern, Stack, TaggedPointer, Text, Thread,
+    Anonymous, Archive, Child, Dead, Ended, Endpoint, Guard, Memory, MemoryNotExecuted,
+    MemoryNotWritten, Notification, Number, Own, Pattern, Stack, TaggedPointer, Text, Thread,
 };
 use vellum_user::abi::{
     Call, Error, MapFlags, PAGE_SIZE, PRIORITIES, Policy, Protection, RemapFlags, Rights, USER_END,
@@ -320,6 +320,15 @@ pub(crate) const CASES: &[Case] = cases! {
     AddressWait "another value, shared" [BUFFER, Number(1), SHARED_WORD] => Allowed(Undo::Value(0));
     AddressWake "where nobody waits" [BUFFER, Number(u64::MAX), NONE] => Allowed(Undo::Value(0));
     AddressWake "where nothing is" [FREE, Number(1), SHARED_WORD] => Allowed(Undo::Value(0));
+    // messages.
+    EndpointReply "without a caller" [NONE, NONE] => Refused(InvalidState);
+    EndpointReplyReceive "without a caller" [Endpoint, NONE] => Refused(InvalidState);
+    EndpointBadge "a badge" [Endpoint, Number(u64::MAX)] => Allowed(Close);
+    EndpointCreate "another" [] => Allowed(Close);
+    NotificationCreate "another" [] => Allowed(Close);
+    NotificationRaise "nothing" [Notification, NONE] => Allowed(Undo::Value(0));
+    NotificationRaise "a bit" [Notification, Number(4)] => Allowed(Undo::Value(0));
+    NotificationWait "for a bit that is raised" [Notification] => Allowed(Undo::Value(4));
     // calls without arguments do not care what is in the registers.
     Null "garbage" [Number(u64::MAX), Number(u64::MAX)] => Allowed(Undo::Value(0));
     Yield "garbage" [Number(u64::MAX), Number(u64::MAX)] => Allowed(Undo::Value(0));

@@ -1,5 +1,9 @@
 //! Which values of an argument are bad, and the error that says so.
 
+use crate::messages::{
+    AWAIT_RIGHT, BADGE_RIGHT, CALL_RIGHT, NOT_A_NOTIFICATION, NOT_AN_ENDPOINT, RAISE_RIGHT,
+    RECEIVE_RIGHT, SENT,
+};
 use crate::parameters::Kind;
 use crate::scene::{HOLE, NO_ACCESS, READ_ONLY, Value, WRITABLE};
 use Value::{
@@ -19,7 +23,7 @@ pub(crate) struct Bad {
     pub(crate) error: Error,
 }
 
-const fn bad(class: &'static str, value: Value, error: Error) -> Bad {
+pub(crate) const fn bad(class: &'static str, value: Value, error: Error) -> Bad {
     Bad { class, value, error }
 }
 
@@ -359,6 +363,18 @@ pub(crate) const fn tables(kind: Kind) -> &'static [&'static [Bad]] {
         Kind::AnyByte => &[BYTES],
         Kind::Tag => &[TAGS],
         Kind::NewLength => &[NEW_LENGTHS],
+        Kind::CalledEndpoint => &[HANDLES, NOT_ANONYMOUS, NOT_OWN, NOT_AN_ENDPOINT, CALL_RIGHT],
+        Kind::ReceivedEndpoint => {
+            &[HANDLES, NOT_ANONYMOUS, NOT_OWN, NOT_AN_ENDPOINT, RECEIVE_RIGHT]
+        }
+        Kind::ManagedEndpoint => &[HANDLES, NOT_ANONYMOUS, NOT_OWN, NOT_AN_ENDPOINT, BADGE_RIGHT],
+        Kind::RaisedNotification => {
+            &[HANDLES, NOT_ANONYMOUS, NOT_OWN, NOT_A_NOTIFICATION, RAISE_RIGHT]
+        }
+        Kind::AwaitedNotification => {
+            &[HANDLES, NOT_ANONYMOUS, NOT_OWN, NOT_A_NOTIFICATION, AWAIT_RIGHT]
+        }
+        Kind::SentHandle => &[SENT],
         Kind::WaitedWord => &[POINTERS, CHECKED, NOT_WAITED],
         Kind::WokenWord => &[NOT_USER, NOT_WAITED],
         Kind::Word => &[WORDS],

@@ -28,7 +28,7 @@ pub(crate) fn check_full_table() -> Result<(), Error> {
     check!("the table is full", refusal, Some(Error::OutOfHandles));
     let own = Handle::SELF.to_word();
     let object_word = object.handle().to_word();
-    let calls: [(Call, [u64; 3]); 8] = [
+    let calls: [(Call, [u64; 3]); 10] = [
         (Call::HandleCopy, [own, object_word, 0]),
         (Call::RefpageCreate, [content.address() as u64, 16, 0]),
         (Call::RefpageCreateFrameless, [content.address() as u64, 16, 0]),
@@ -37,6 +37,8 @@ pub(crate) fn check_full_table() -> Result<(), Error> {
         (Call::MemoryCreate, [PAGE_SIZE, 0, 0]),
         (Call::ProcessCreate, [own, 0, 0]),
         (Call::ThreadCreate, [child.handle().to_word(), 0, 0]),
+        (Call::EndpointCreate, [0; 3]),
+        (Call::NotificationCreate, [0; 3]),
     ];
     for (call, [x0, x1, x2]) in calls {
         let before = State::now();

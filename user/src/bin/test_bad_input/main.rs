@@ -10,6 +10,7 @@
 mod cases;
 mod classes;
 mod full;
+mod messages;
 mod parameters;
 mod scene;
 mod state;

@@ -2,15 +2,16 @@
 
 use crate::scene::{HOLE, OBJECT_BYTES, RECORDS, TAGGED, Value, WRITABLE};
 use Kind::{
-    Advice, AdvisedRange, AnyByte, AnyWord, BytesIn, BytesOut, ClonedProcess, Content, CopyRights,
-    Flags, InspectedAccount, InspectedMemory, InspectedProcess, InspectedThread,
-    InspectedThreadOrOwn, Length, ManagedAccount, ManagedProcess, ManagedThread,
-    ManagedThreadOrOwn, MapOptions, MappedObject, MemoryFlags, NewLength, NewRange, NewRangeLength,
-    ObjectOffset, OpenHandle, Place, Priority, Protection, QueriedRange, RangeLength, RecordIn,
-    RecordOut, RemapFlags, Size, Tag, TagMode, TagSet, TheirBytesIn, TheirBytesOut, TheirTags,
-    TransferredHandle, WaitFlags, WaitedWord, WokenWord, Word,
+    Advice, AdvisedRange, AnyByte, AnyWord, AwaitedNotification, BytesIn, BytesOut, CalledEndpoint,
+    ClonedProcess, Content, CopyRights, Flags, InspectedAccount, InspectedMemory, InspectedProcess,
+    InspectedThread, InspectedThreadOrOwn, Length, ManagedAccount, ManagedEndpoint, ManagedProcess,
+    ManagedThread, ManagedThreadOrOwn, MapOptions, MappedObject, MemoryFlags, NewLength, NewRange,
+    NewRangeLength, ObjectOffset, OpenHandle, Place, Priority, Protection, QueriedRange,
+    RaisedNotification, RangeLength, ReceivedEndpoint, RecordIn, RecordOut, RemapFlags, SentHandle,
+    Size, Tag, TagMode, TagSet, TheirBytesIn, TheirBytesOut, TheirTags, TransferredHandle,
+    WaitFlags, WaitedWord, WokenWord, Word,
 };
-use Value::{Anonymous, Child, Dead, Memory, Number, Own, Thread};
+use Value::{Anonymous, Child, Dead, Endpoint, Memory, Notification, Number, Own, Thread};
 use vellum_user::abi::{Call, MapFlags, PAGE_SIZE, Protection as Bits, Rights};
 
 /// What an argument means to its call, as far as that decides which values are bad.
@@ -106,6 +107,18 @@ pub(crate) enum Kind {
     WaitedWord,
     /// The address of a word that may be anywhere in the user half.
     WokenWord,
+    /// An endpoint that is called.
+    CalledEndpoint,
+    /// An endpoint that is received at.
+    ReceivedEndpoint,
+    /// An endpoint of which a badged handle is made.
+    ManagedEndpoint,
+    /// A notification whose bits are raised.
+    RaisedNotification,
+    /// A notification that is waited for.
+    AwaitedNotification,
+    /// A handle that goes along with a message, with its rights.
+    SentHandle,
     /// What 4 bytes can hold.
     Word,
     /// A priority.
@@ -122,6 +135,18 @@ pub(crate) struct Parameter {
 
 const fn of(kind: Kind, good: Value) -> Parameter {
     Parameter { kind, good }
+}
+
+/// The arguments of a call that sends a message.
+const fn message(first: Parameter) -> [Parameter; 6] {
+    [
+        first,
+        of(SentHandle, NONE),
+        of(AnyWord, NONE),
+        of(AnyWord, NONE),
+        of(AnyWord, NONE),
+        of(AnyWord, NONE),
+    ]
 }
 
 /// Options of a readable and writable mapping at its address or not at all.
@@ -223,7 +248,16 @@ pub(crate) const fn parameters(call: Call) -> &'static [Parameter] {
         Call::ProcessWait => const { &[of(InspectedProcess, Dead), of(RecordOut, BUFFER)] },
         Call::ProcessKill => const { &[of(ManagedProcess, Child)] },
         Call::ThreadCreate => const { &[of(ManagedProcess, Child), of(WokenWord, NONE)] },
-        Call::ThreadExit => &[],
+        Call::ThreadExit | Call::EndpointCreate | Call::NotificationCreate => &[],
+        Call::EndpointBadge => const { &[of(ManagedEndpoint, Endpoint), of(AnyWord, NONE)] },
+        Call::EndpointCall => const { &message(of(CalledEndpoint, Endpoint)) },
+        Call::EndpointReceive => const { &[of(ReceivedEndpoint, Endpoint)] },
+        Call::EndpointReply => const { &message(of(Flags, NONE)) },
+        Call::EndpointReplyReceive => const { &message(of(ReceivedEndpoint, Endpoint)) },
+        Call::NotificationRaise => {
+            const { &[of(RaisedNotification, Notification), of(AnyWord, NONE)] }
+        }
+        Call::NotificationWait => const { &[of(AwaitedNotification, Notification)] },
         Call::ThreadKill => const { &[of(ManagedThread, Thread)] },
         Call::ThreadSetPriority => const { &[of(ManagedThreadOrOwn, Thread), of(Priority, NONE)] },
         Call::AddressWait => {

@@ -6,7 +6,8 @@ use vellum_user::abi::{Error, Handle, Limits, PAGE_SIZE, Protection, Registers, 
 use vellum_user::loader::layout::PROGRAM_END;
 use vellum_user::mapping::{MapRequest, PAGE};
 use vellum_user::{
-    Account, Arguments, Mapping, MemoryObject, Process, Thread, calls, system, testing,
+    Account, Arguments, Endpoint, Mapping, MemoryObject, Notification, Process, Thread, calls,
+    system, testing,
 };
 
 /// Two pages that can be read and written, in use already.
@@ -76,6 +77,20 @@ pub(crate) enum Value {
     AccountNotManaged,
     /// The account by a handle without INSPECT.
     AccountNotInspected,
+    /// An endpoint.
+    Endpoint,
+    /// The endpoint by a handle without WRITE.
+    EndpointNotCalled,
+    /// The endpoint by a handle without READ.
+    EndpointNotReceived,
+    /// The endpoint by a handle without MANAGE.
+    EndpointNotManaged,
+    /// A notification.
+    Notification,
+    /// The notification by a handle without WRITE.
+    NotificationNotRaised,
+    /// The notification by a handle without READ.
+    NotificationNotAwaited,
     /// A memory object.
     Memory,
     /// The memory object by a handle without READ.
@@ -113,6 +128,8 @@ pub(crate) struct Scene {
     dead: Process,
     ended: Thread,
     account: Account,
+    endpoint: Endpoint,
+    notification: Notification,
     memory: MemoryObject,
     pattern: MemoryObject,
     /// Handles to the same objects with one right less.
@@ -134,6 +151,8 @@ struct Narrowed {
     thread: [Thread; 2],
     account: [Account; 2],
     memory: [MemoryObject; 6],
+    endpoint: [Endpoint; 3],
+    notification: [Notification; 2],
 }
 
 fn without(handle: Handle, all: Rights, right: Rights) -> Result<Handle, Error> {
@@ -147,12 +166,17 @@ impl Narrowed {
         thread: &Thread,
         account: &Account,
         memory: &MemoryObject,
+        (endpoint, notification): (&Endpoint, &Notification),
     ) -> Result<Narrowed, Error> {
         let memory_rights = Rights::from_bits(Rights::ALL.bits() & !Rights::MANAGE.bits());
         let memory_rights = memory_rights.expect("fewer bits of the same set");
         let process = |right| without(child.handle(), Rights::ALL, right).map(Process::from_handle);
         let thread = |right| without(thread.handle(), Rights::ALL, right).map(Thread::from_handle);
         let payer = |right| without(account.handle(), Rights::ALL, right).map(Account::from_handle);
+        let meeting = Rights::READ | Rights::WRITE | Rights::MANAGE | Rights::TRANSFER;
+        let place = |right| without(endpoint.handle(), meeting, right).map(Endpoint::from_handle);
+        let bits =
+            |right| without(notification.handle(), meeting, right).map(Notification::from_handle);
         let object =
             |right| without(memory.handle(), memory_rights, right).map(MemoryObject::from_handle);
         Ok(Narrowed {
@@ -167,6 +191,8 @@ impl Narrowed {
                 object(Rights::TRANSFER)?,
                 object(Rights::INSPECT)?,
             ],
+            endpoint: [place(Rights::WRITE)?, place(Rights::READ)?, place(Rights::MANAGE)?],
+            notification: [bits(Rights::WRITE)?, bits(Rights::READ)?],
         })
     }
 }
@@ -182,7 +208,9 @@ impl Scene {
         let thread = child.thread()?;
         let (memory, pattern) = (MemoryObject::new(OBJECT_BYTES)?, MemoryObject::pattern(0x5a)?);
         let account = Account::new(&Limits::default())?;
-        let narrowed = Narrowed::new(&child, &thread, &account, &memory)?;
+        let (endpoint, notification) = (Endpoint::new()?, Notification::new()?);
+        let meetings = (&endpoint, &notification);
+        let narrowed = Narrowed::new(&child, &thread, &account, &memory, meetings)?;
         let pages = pages(&pattern, &narrowed.memory[1])?;
         // The first is closed now and its slot used again, the second at the end of this function.
         let (gone, brief) = (MemoryObject::pattern(1)?, MemoryObject::pattern(2)?);
@@ -205,6 +233,8 @@ impl Scene {
             dead,
             ended,
             account,
+            endpoint,
+            notification,
             memory,
             pattern,
             narrowed,
@@ -222,7 +252,7 @@ impl Scene {
 
     /// Returns what goes into the argument register.
     pub(crate) fn word(&self, value: Value) -> u64 {
-        let Narrowed { child, thread, account, memory } = &self.narrowed;
+        let Narrowed { child, thread, account, memory, endpoint, notification } = &self.narrowed;
         let handle = match value {
             Value::Number(number) => return number,
             Value::Text => return self.text,
@@ -248,6 +278,13 @@ impl Scene {
             Value::Account => self.account.handle(),
             Value::AccountNotManaged => account[0].handle(),
             Value::AccountNotInspected => account[1].handle(),
+            Value::Endpoint => self.endpoint.handle(),
+            Value::EndpointNotCalled => endpoint[0].handle(),
+            Value::EndpointNotReceived => endpoint[1].handle(),
+            Value::EndpointNotManaged => endpoint[2].handle(),
+            Value::Notification => self.notification.handle(),
+            Value::NotificationNotRaised => notification[0].handle(),
+            Value::NotificationNotAwaited => notification[1].handle(),
             Value::Memory => self.memory.handle(),
             Value::MemoryNotRead => memory[0].handle(),
             Value::MemoryNotWritten => memory[1].handle(),

@@ -1,12 +1,16 @@
 //! Calls that allocate.
 
-use super::{ANY_FAULT, FREE, PLACE, UNTOUCHED, close, exhaust, faults, six_pages, tried, unmap};
+use super::{
+    ANY_FAULT, FREE, PLACE, UNTOUCHED, arm, close, exhaust, faults, six_pages, tried, unmap,
+};
+use alloc::vec::Vec;
 use vellum_user::abi::{
     Advice, Call, Error, Handle, MapFlags, MapOptions, MemoryFlags, PAGE_SIZE, Policy, Protection,
     RemapFlags, Rights, Switches,
 };
 use vellum_user::mapping::{MapRequest, PAGE};
-use vellum_user::{Mapping, MemoryObject, Process, calls, check, system};
+use vellum_user::threads::scoped;
+use vellum_user::{Endpoint, Mapping, MemoryObject, Process, calls, check, system};
 
 const OWN: u64 = Handle::SELF.to_word();
 const ANONYMOUS: u64 = Handle::ANONYMOUS.to_word();
@@ -30,6 +34,7 @@ pub(crate) fn fail() -> Result<(), Error> {
     looks(object.handle().to_word());
     transfers(&object)?;
     tags()?;
+    messages()?;
     drop(untouched);
     unmap(PLACE, 6)
 }
@@ -184,5 +189,54 @@ fn tags() -> Result<(), Error> {
         _ = tagged.read(0);
         Ok(())
     });
+    Ok(())
+}
+
+/// A message with a handle takes memory of the receiver's table when that is full.
+fn messages() -> Result<(), Error> {
+    exhaust(Call::EndpointCreate, [0; 6], close);
+    exhaust(Call::NotificationCreate, [0; 6], close);
+    let endpoint = Endpoint::new()?;
+    let object = MemoryObject::pattern(1)?;
+    let failing = || {
+        let armed = arm(1).is_ok();
+        let sent = endpoint.call_with(object.handle(), Rights::READ, [0; 4]).map(|_| ());
+        (armed, sent, arm(0))
+    };
+    tried(Call::EndpointCall);
+    tried(Call::EndpointReceive);
+    tried(Call::EndpointReply);
+    tried(Call::EndpointReplyReceive);
+    // SAFETY: joined before the endpoint goes.
+    let server = unsafe {
+        scoped(|| {
+            let first = endpoint.receive()?.words[0];
+            let last = endpoint.reply_receive([0; 4])?.words[0];
+            calls::endpoint_reply(None, [0; 4])?;
+            Ok::<_, Error>((first, last))
+        })
+    }?;
+    (0..4).for_each(|_| calls::yield_now());
+    // Until every slot of the table that is there is taken: then a message that brings a handle needs
+    // memory, and its caller is told that there is none.
+    tried(Call::EndpointBadge);
+    let mut fill = Vec::new();
+    let mut refused = 0;
+    while refused == 0 {
+        check!("armed", arm(1).is_ok());
+        match endpoint.with_badge(1) {
+            Ok(badged) => fill.push(badged),
+            Err(error) => {
+                check!("a badge without memory", error, Error::OutOfKernelMemory);
+                refused = 1;
+            }
+        }
+        _ = arm(0);
+    }
+    check!("a handle without memory", failing(), (true, Err(Error::OutOfKernelMemory), Ok(1)));
+    check!("the server waits on", endpoint.call([5; 4]).is_ok());
+    check!("and on", endpoint.call([6; 4]).is_ok());
+    check!("it received what followed", server.join(), Some(Ok((5, 6))));
+    drop(fill);
     Ok(())
 }

@@ -4,7 +4,7 @@ use super::{PLACE, arm, close, six_pages, tried, unmap};
 use core::sync::atomic::{AtomicU32, Ordering};
 use vellum_user::abi::{Call, Error, Handle, PAGE_SIZE, Rights, TagMode, WaitFlags};
 use vellum_user::threads::spawn;
-use vellum_user::{MemoryObject, Process, calls, check, raw, testing};
+use vellum_user::{MemoryObject, Notification, Process, calls, check, raw, testing};
 
 /// Makes a call with the next allocation failing, and checks that there was none.
 fn quiet(call: Call, arguments: [u64; 6]) {
@@ -58,6 +58,9 @@ fn threads(own: u64) -> Result<(), Error> {
     quiet(Call::ThreadSetPriority, [own, 16, 0, 0, 0, 0]);
     quiet(Call::AddressWait, [word, 1, 0, 0, 0, 0]);
     quiet(Call::AddressWake, [word, 1, 0, 0, 0, 0]);
+    let notification = Notification::new()?;
+    quiet(Call::NotificationRaise, [notification.handle().to_word(), 1, 0, 0, 0, 0]);
+    quiet(Call::NotificationWait, [notification.handle().to_word(), 0, 0, 0, 0, 0]);
     let thread = spawn(|| {
         WORD.store(2, Ordering::Relaxed);
         loop {

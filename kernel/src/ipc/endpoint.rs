@@ -1,0 +1,277 @@
+//! Endpoints: where callers and servers meet.
+//!
+//! Owns: who waits at an endpoint on either side, whom each server has to answer, and when an endpoint
+//! is closed for good. Refuses to know: the bytes of a message (`message`).
+//!
+//! A caller is in one of three places: in the queue of an endpoint, with the server that has its call
+//! ([`Thread::serving`]), or nowhere because it goes on. It is moved from one to the next under the lock
+//! of the first, and whoever takes it out of a place is the one who makes it ready. A thread that has to
+//! end is taken out of wherever it is; so each move looks, when it is done, whether the thread has to end
+//! meanwhile, as that may have been looked for in the place before.
+
+use super::message::{self, Message};
+use crate::memory::machine::Hardware;
+use crate::memory::pools::PoolArc;
+use crate::process::{Thread, Wait, scheduler};
+use core::sync::atomic::{AtomicU64, Ordering};
+use spin::Mutex;
+use vellum_abi::{Error, MAX_WAKE};
+use vellum_sched::{List, Queued};
+use vellum_vm::account::Account;
+use vellum_vm::error::VmError;
+use vellum_vm::machine::Pools;
+
+/// Where callers and servers meet.
+pub struct Endpoint {
+    state: Mutex<State>,
+    /// Handles that allow to receive.
+    receivers: AtomicU64,
+    payer: PoolArc<Account>,
+}
+
+struct State {
+    /// No call will ever be received any more.
+    closed: bool,
+    /// Threads whose calls nobody has received, in order of arrival.
+    callers: List<Thread, Queued>,
+    /// Threads that are ready to receive.
+    servers: List<Thread, Queued>,
+}
+
+/// What a handle to an endpoint names.
+pub struct Named {
+    endpoint: PoolArc<Endpoint>,
+    /// What a server is told about calls by this handle.
+    pub badge: u64,
+    /// Whether one can receive by it.
+    receives: bool,
+}
+
+/// How a thread waits at an endpoint.
+#[derive(Clone)]
+pub enum Meeting {
+    /// Its call is not yet received.
+    Calls(PoolArc<Endpoint>),
+    /// It receives.
+    Receives(PoolArc<Endpoint>),
+    /// A server has its call.
+    Served(PoolArc<Thread>),
+}
+
+impl Endpoint {
+    /// Makes an endpoint; `payer` is charged. Returns what its first handle names.
+    ///
+    /// # Errors
+    /// `OutOfKernelMemory`, `LimitReached`.
+    pub fn create(payer: &PoolArc<Account>) -> Result<Named, VmError> {
+        payer.charge_kernel(size_of::<Endpoint>())?;
+        let state = State { closed: false, callers: List::new(), servers: List::new() };
+        let (state, receivers) = (Mutex::new(state), AtomicU64::new(1));
+        // What is not shared is dropped, and credits the payer.
+        let endpoint = Hardware.share(Endpoint { state, receivers, payer: payer.clone() })?;
+        Ok(Named { endpoint, badge: 0, receives: true })
+    }
+
+    /// Lets a thread, whose registers are saved, call. Returns who runs next, if that is known: the
+    /// server, or the thread itself where the call failed.
+    pub fn call(
+        this: &PoolArc<Endpoint>,
+        caller: PoolArc<Thread>,
+        badge: u64,
+    ) -> Option<PoolArc<Thread>> {
+        let mut state = this.state.lock();
+        if state.closed {
+            message::answer(&caller, Error::PartnerGone);
+            return Some(caller);
+        }
+        let Some(server) = state.servers.pop_front() else {
+            *caller.waiting.lock() = Some(Wait::Meeting(Meeting::Calls(this.clone())));
+            if caller.is_interrupted() {
+                return Some(caller);
+            }
+            *caller.badge.lock() = badge;
+            state.callers.push_back(caller);
+            return None;
+        };
+        // Without the lock: a handle that is handed over may be the last to receive by here.
+        drop(state);
+        let message = Message::of(&caller.context.lock());
+        match message.deliver(&caller, &server, badge) {
+            Ok(()) => {
+                serve(&server, caller);
+                Some(server)
+            }
+            Err(error) => {
+                message::answer(&caller, error);
+                // As if the server came just now: others may have called meanwhile.
+                if let Some(server) = Endpoint::receive(this, server) {
+                    scheduler::make_ready(server);
+                }
+                Some(caller)
+            }
+        }
+    }
+
+    /// Lets a thread, whose registers are saved, receive. Returns the thread if it need not wait.
+    pub fn receive(this: &PoolArc<Endpoint>, server: PoolArc<Thread>) -> Option<PoolArc<Thread>> {
+        // Who was not answered by now never is.
+        abandon(&server);
+        loop {
+            let mut state = this.state.lock();
+            let Some(caller) = state.callers.pop_front() else {
+                if state.closed {
+                    message::answer(&server, Error::PartnerGone);
+                    return Some(server);
+                }
+                *server.waiting.lock() = Some(Wait::Meeting(Meeting::Receives(this.clone())));
+                if server.is_interrupted() {
+                    return Some(server);
+                }
+                state.servers.push_back(server);
+                return None;
+            };
+            drop(state);
+            let message = Message::of(&caller.context.lock());
+            let badge = *caller.badge.lock();
+            match message.deliver(&caller, &server, badge) {
+                Ok(()) => {
+                    serve(&server, caller);
+                    return Some(server);
+                }
+                Err(error) => {
+                    message::answer(&caller, error);
+                    scheduler::make_ready(caller);
+                }
+            }
+        }
+    }
+
+    /// Takes a thread out that has to end. Returns whether it waited here.
+    fn take_out(&self, thread: &Thread) -> bool {
+        let mut state = self.state.lock();
+        state.callers.remove(thread) || state.servers.remove(thread)
+    }
+
+    /// Tells those who wait at a closed endpoint that nobody will come, as many as may be told at once.
+    pub fn pass_on(&self) {
+        for _ in 0..MAX_WAKE {
+            let mut state = self.state.lock();
+            if !state.closed {
+                return;
+            }
+            let waiting = state.callers.pop_front().or_else(|| state.servers.pop_front());
+            drop(state);
+            let Some(thread) = waiting else { return };
+            message::answer(&thread, Error::PartnerGone);
+            scheduler::make_ready(thread);
+        }
+    }
+
+    /// Closes the endpoint: the last handle to receive by is gone.
+    fn close(&self) {
+        self.state.lock().closed = true;
+        self.pass_on();
+    }
+}
+
+impl Drop for Endpoint {
+    fn drop(&mut self) {
+        self.payer.credit_kernel(size_of::<Endpoint>());
+    }
+}
+
+/// Gives a server the caller that it has to answer.
+fn serve(server: &PoolArc<Thread>, caller: PoolArc<Thread>) {
+    *caller.waiting.lock() = Some(Wait::Meeting(Meeting::Served(server.clone())));
+    *server.serving.lock() = Some(caller.clone());
+    // Whoever ended the caller may have looked for it at the endpoint.
+    if caller.is_interrupted() {
+        interrupt(&Meeting::Served(server.clone()), &caller);
+    }
+}
+
+/// Answers the call that a server has. Returns the caller, which goes on.
+///
+/// # Errors
+/// `InvalidState` if it has none, or the caller was ended; else as [`Message::deliver`]: then the caller
+/// waits on.
+pub fn reply(server: &PoolArc<Thread>, message: Message) -> Result<PoolArc<Thread>, Error> {
+    let caller = server.serving.lock().take().ok_or(Error::InvalidState)?;
+    match message.deliver(server, &caller, 0) {
+        Ok(()) => {
+            forget(&caller);
+            Ok(caller)
+        }
+        Err(error) => {
+            serve(server, caller);
+            Err(error)
+        }
+    }
+}
+
+/// Tells the caller that a server has that it will get no answer.
+pub fn abandon(server: &Thread) {
+    let caller = server.serving.lock().take();
+    if let Some(caller) = caller {
+        message::answer(&caller, Error::PartnerGone);
+        forget(&caller);
+        scheduler::make_ready(caller);
+    }
+}
+
+/// Lets a caller forget its server, which may be about to go.
+fn forget(caller: &Thread) {
+    let waited = caller.waiting.lock().take();
+    drop(waited);
+}
+
+/// Makes a thread ready that has to end, if it waits so.
+pub fn interrupt(meeting: &Meeting, thread: &PoolArc<Thread>) {
+    let waited = match meeting {
+        Meeting::Calls(endpoint) | Meeting::Receives(endpoint) => endpoint.take_out(thread),
+        Meeting::Served(server) => {
+            let is_it = |caller: &mut PoolArc<Thread>| {
+                core::ptr::eq(&raw const **caller, &raw const **thread)
+            };
+            server.serving.lock().take_if(is_it).is_some()
+        }
+    };
+    if waited {
+        scheduler::make_ready(thread.clone());
+    }
+}
+
+impl Named {
+    /// Returns the endpoint.
+    pub fn endpoint(&self) -> &PoolArc<Endpoint> {
+        &self.endpoint
+    }
+
+    /// Returns what a handle names by which one can only call, under a badge.
+    pub fn with_badge(&self, badge: u64) -> Named {
+        Named { endpoint: self.endpoint.clone(), badge, receives: false }
+    }
+
+    /// Returns what a handle names without the right to receive.
+    pub fn without_receiving(self) -> Named {
+        self.with_badge(self.badge)
+    }
+}
+
+impl Clone for Named {
+    fn clone(&self) -> Named {
+        if self.receives {
+            self.endpoint.receivers.fetch_add(1, Ordering::Relaxed);
+        }
+        Named { endpoint: self.endpoint.clone(), badge: self.badge, receives: self.receives }
+    }
+}
+
+impl Drop for Named {
+    fn drop(&mut self) {
+        // Nothing is held here but, at most, locks of handle tables that are not a thread's way to wait.
+        if self.receives && self.endpoint.receivers.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.endpoint.close();
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! Notifications: bits that are raised by whoever has something to tell, and taken by who waits.
+//!
+//! Owns: the bits and who waits. Refuses to know: what they mean. Raising never blocks, allocates or
+//! fails; bits that were raised twice before anybody took them count once.
+
+use crate::memory::machine::Hardware;
+use crate::memory::pools::PoolArc;
+use crate::process::{Thread, Wait, scheduler};
+use spin::Mutex;
+use vellum_sched::{List, Queued};
+use vellum_vm::account::Account;
+use vellum_vm::error::VmError;
+use vellum_vm::machine::Pools;
+
+/// Bits to wait for.
+pub struct Notification {
+    state: Mutex<State>,
+    payer: PoolArc<Account>,
+}
+
+struct State {
+    raised: u64,
+    waiters: List<Thread, Queued>,
+}
+
+impl Notification {
+    /// Makes a notification without any bit raised; `payer` is charged.
+    ///
+    /// # Errors
+    /// `OutOfKernelMemory`, `LimitReached`.
+    pub fn create(payer: &PoolArc<Account>) -> Result<PoolArc<Notification>, VmError> {
+        payer.charge_kernel(size_of::<Notification>())?;
+        let state = Mutex::new(State { raised: 0, waiters: List::new() });
+        // What is not shared is dropped, and credits the payer.
+        Ok(Hardware.share(Notification { state, payer: payer.clone() })?)
+    }
+
+    /// Raises bits. The thread that has waited longest takes all that are raised.
+    pub fn raise(&self, bits: u64) {
+        let mut state = self.state.lock();
+        state.raised |= bits;
+        if state.raised == 0 {
+            return;
+        }
+        if let Some(waiter) = state.waiters.pop_front() {
+            let raised = core::mem::take(&mut state.raised);
+            drop(state);
+            waiter.context.lock().set_x(1, raised);
+            scheduler::make_ready(waiter);
+        }
+    }
+
+    /// Takes what is raised; 0 if nothing is.
+    pub fn take(&self) -> u64 {
+        core::mem::take(&mut self.state.lock().raised)
+    }
+
+    /// Lets a thread, whose registers are saved, wait. Returns the thread if it need not.
+    pub fn wait(this: &PoolArc<Notification>, thread: PoolArc<Thread>) -> Option<PoolArc<Thread>> {
+        let mut state = this.state.lock();
+        *thread.waiting.lock() = Some(Wait::Notification(this.clone()));
+        if thread.is_interrupted() {
+            return Some(thread);
+        }
+        let raised = core::mem::take(&mut state.raised);
+        if raised != 0 {
+            thread.context.lock().set_x(1, raised);
+            return Some(thread);
+        }
+        state.waiters.push_back(thread);
+        None
+    }
+
+    /// Makes a thread ready that has to end, if it waits here.
+    pub fn interrupt(&self, thread: &PoolArc<Thread>) {
+        if self.state.lock().waiters.remove(thread) {
+            scheduler::make_ready(thread.clone());
+        }
+    }
+}
+
+impl Drop for Notification {
+    fn drop(&mut self) {
+        self.payer.credit_kernel(size_of::<Notification>());
+    }
+}

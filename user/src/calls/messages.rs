@@ -1,0 +1,122 @@
+//! Calls by which threads send each other messages.
+
+use super::{call, handle, result};
+use crate::raw;
+use vellum_abi::{Call, Error, Handle, MESSAGE_WORDS, Rights};
+
+/// The words of a message, the handle that came with it, and the badge of the handle that was called by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Received {
+    /// A handle of this process, which nobody closes yet.
+    pub handle: Option<Handle>,
+    /// The words.
+    pub words: [u64; MESSAGE_WORDS],
+    /// Of a call alone.
+    pub badge: u64,
+}
+
+/// Makes an endpoint.
+///
+/// # Errors
+/// `OutOfHandles`, `OutOfKernelMemory`, `LimitReached`.
+pub fn endpoint_create() -> Result<Handle, Error> {
+    // SAFETY: no memory changes.
+    unsafe { call(Call::EndpointCreate, []) }.map(handle)
+}
+
+/// Makes a handle to call by, under a badge that whoever receives is told.
+///
+/// # Errors
+/// `OutOfHandles`, `OutOfKernelMemory`, `LimitReached`, and those of the handle.
+pub fn endpoint_badge(endpoint: Handle, badge: u64) -> Result<Handle, Error> {
+    // SAFETY: no memory changes.
+    unsafe { call(Call::EndpointBadge, [endpoint.to_word(), badge]) }.map(handle)
+}
+
+/// Sends a message and waits for the answer.
+///
+/// # Errors
+/// `PartnerGone`; those of the handles; those of the receiver's handle table.
+pub fn endpoint_call(
+    endpoint: Handle,
+    sent: Option<(Handle, Rights)>,
+    words: [u64; MESSAGE_WORDS],
+) -> Result<Received, Error> {
+    exchange(Call::EndpointCall, endpoint.to_word(), sent, words)
+}
+
+/// Waits for a call.
+///
+/// # Errors
+/// `PartnerGone` if no handle to receive by is left; those of the handle.
+pub fn endpoint_receive(endpoint: Handle) -> Result<Received, Error> {
+    exchange(Call::EndpointReceive, endpoint.to_word(), None, [0; MESSAGE_WORDS])
+}
+
+/// Answers the call that this thread received last.
+///
+/// # Errors
+/// `InvalidState` if there is none or its caller has ended; those of the handle and of the caller's
+/// handle table.
+pub fn endpoint_reply(
+    sent: Option<(Handle, Rights)>,
+    words: [u64; MESSAGE_WORDS],
+) -> Result<(), Error> {
+    exchange(Call::EndpointReply, 0, sent, words).map(|_| ())
+}
+
+/// Answers the call that this thread received last, and waits for another.
+///
+/// # Errors
+/// As for [`endpoint_reply`], and then nothing was received; as for [`endpoint_receive`].
+pub fn endpoint_reply_receive(
+    endpoint: Handle,
+    sent: Option<(Handle, Rights)>,
+    words: [u64; MESSAGE_WORDS],
+) -> Result<Received, Error> {
+    exchange(Call::EndpointReplyReceive, endpoint.to_word(), sent, words)
+}
+
+/// Makes a call whose message goes out and comes back in registers.
+#[inline]
+fn exchange(
+    number: Call,
+    first: u64,
+    sent: Option<(Handle, Rights)>,
+    words: [u64; MESSAGE_WORDS],
+) -> Result<Received, Error> {
+    let sent = sent.map_or(0, |(handle, rights)| handle.to_word() | rights.bits() << 32);
+    // SAFETY: no memory of this process changes.
+    let (status, handle, words, badge) =
+        unsafe { raw::exchange(number as u64, first, sent, words) };
+    result((status, handle))?;
+    let handle = if handle == 0 { None } else { Handle::from_word(handle) };
+    Ok(Received { handle, words, badge })
+}
+
+/// Makes a notification without any bit raised.
+///
+/// # Errors
+/// `OutOfHandles`, `OutOfKernelMemory`, `LimitReached`.
+pub fn notification_create() -> Result<Handle, Error> {
+    // SAFETY: no memory changes.
+    unsafe { call(Call::NotificationCreate, []) }.map(handle)
+}
+
+/// Raises bits.
+///
+/// # Errors
+/// Those of the handle.
+pub fn notification_raise(notification: Handle, bits: u64) -> Result<(), Error> {
+    // SAFETY: no memory changes.
+    unsafe { call(Call::NotificationRaise, [notification.to_word(), bits]) }.map(|_| ())
+}
+
+/// Waits until bits are raised, and takes all that are.
+///
+/// # Errors
+/// Those of the handle.
+pub fn notification_wait(notification: Handle) -> Result<u64, Error> {
+    // SAFETY: no memory changes.
+    unsafe { call(Call::NotificationWait, [notification.to_word()]) }
+}

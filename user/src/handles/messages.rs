@@ -1,0 +1,86 @@
+//! Endpoints and notifications as values.
+
+use super::{Endpoint, Notification};
+use crate::calls::{self, Received};
+use vellum_abi::{Error, Handle, MESSAGE_WORDS, Rights};
+
+impl Endpoint {
+    /// Makes an endpoint.
+    ///
+    /// # Errors
+    /// Those of [`calls::endpoint_create`].
+    pub fn new() -> Result<Endpoint, Error> {
+        calls::endpoint_create().map(Endpoint)
+    }
+
+    /// Returns a handle to call by, under a badge that whoever receives is told.
+    ///
+    /// # Errors
+    /// Those of [`calls::endpoint_badge`].
+    pub fn with_badge(&self, badge: u64) -> Result<Endpoint, Error> {
+        calls::endpoint_badge(self.0, badge).map(Endpoint)
+    }
+
+    /// Sends words and waits for the answer.
+    ///
+    /// # Errors
+    /// Those of [`calls::endpoint_call`].
+    pub fn call(&self, words: [u64; MESSAGE_WORDS]) -> Result<Received, Error> {
+        calls::endpoint_call(self.0, None, words)
+    }
+
+    /// Sends words and a copy of a handle, with these of its rights, and waits for the answer.
+    ///
+    /// # Errors
+    /// Those of [`calls::endpoint_call`].
+    pub fn call_with(
+        &self,
+        handle: Handle,
+        rights: Rights,
+        words: [u64; MESSAGE_WORDS],
+    ) -> Result<Received, Error> {
+        calls::endpoint_call(self.0, Some((handle, rights)), words)
+    }
+
+    /// Waits for a call.
+    ///
+    /// # Errors
+    /// Those of [`calls::endpoint_receive`].
+    pub fn receive(&self) -> Result<Received, Error> {
+        calls::endpoint_receive(self.0)
+    }
+
+    /// Answers the call that this thread received last, and waits for another.
+    ///
+    /// # Errors
+    /// Those of [`calls::endpoint_reply_receive`].
+    pub fn reply_receive(&self, words: [u64; MESSAGE_WORDS]) -> Result<Received, Error> {
+        calls::endpoint_reply_receive(self.0, None, words)
+    }
+}
+
+impl Notification {
+    /// Makes a notification without any bit raised.
+    ///
+    /// # Errors
+    /// Those of [`calls::notification_create`].
+    pub fn new() -> Result<Notification, Error> {
+        calls::notification_create().map(Notification)
+    }
+
+    /// Raises bits.
+    ///
+    /// # Errors
+    /// Those of [`calls::notification_raise`].
+    pub fn raise(&self, bits: u64) -> Result<(), Error> {
+        calls::notification_raise(self.0, bits)
+    }
+
+    /// Waits until bits are raised, and takes all that are.
+    ///
+    /// # Errors
+    /// Those of [`calls::notification_wait`].
+    pub fn wait(&self) -> Result<u64, Error> {
+        calls::notification_wait(self.0)
+    }
+}
