@@ -11,7 +11,7 @@ use crate::arch::context::Context;
 use crate::memory::frame_cache::FrameCache;
 use crate::memory::layout::{MAX_CPUS, STACK_SIZE, stack_bottom};
 use crate::memory::pools::PoolArc;
-use crate::process::Thread;
+use crate::process::{Outcome, Thread};
 use aarch64_cpu::registers::{TPIDR_EL1, Writeable};
 use core::arch::asm;
 use core::cell::{Cell, UnsafeCell};
@@ -25,6 +25,8 @@ pub struct PerCpu {
     pub context: Cell<*mut Context>,
     /// The thread that this CPU runs.
     current: UnsafeCell<Option<PoolArc<Thread>>>,
+    /// What that thread left the kernel's handlers with.
+    pending: UnsafeCell<Option<Outcome>>,
     /// Which CPU it is.
     id: usize,
     /// Free frames at hand.
@@ -46,6 +48,7 @@ pub unsafe fn install(id: usize) -> u64 {
     let value = PerCpu {
         context: Cell::new(null_mut()),
         current: UnsafeCell::new(None),
+        pending: UnsafeCell::new(None),
         id,
         frames: FrameCache::new(),
     };
@@ -91,6 +94,18 @@ pub fn current() -> &'static PoolArc<Thread> {
 pub fn take_current() -> Option<PoolArc<Thread>> {
     // SAFETY: Only this CPU uses the cell, and no handler runs during a switch.
     unsafe { &mut *this().current.get() }.take()
+}
+
+/// Keeps what a handler answered until the registers are saved.
+pub fn set_pending(outcome: Outcome) {
+    // SAFETY: As in `take_current`: only this CPU uses the cell, on its way out of a handler.
+    unsafe { *this().pending.get() = Some(outcome) };
+}
+
+/// Takes what a handler answered. Only for the switch to another thread.
+pub fn take_pending() -> Option<Outcome> {
+    // SAFETY: As in `take_current`.
+    unsafe { &mut *this().pending.get() }.take()
 }
 
 /// Names the thread that this CPU runs. Only for the switch to another thread.

@@ -34,8 +34,32 @@ struct State {
     closed: bool,
     /// Threads whose calls nobody has received, in order of arrival.
     callers: List<Thread, Queued>,
-    /// Threads that are ready to receive.
+    /// The thread that is ready to receive and came last: in no list, as there is mostly only one.
+    server: Option<PoolArc<Thread>>,
+    /// Others that are.
     servers: List<Thread, Queued>,
+}
+
+impl State {
+    /// Takes a thread that is ready to receive.
+    fn take_server(&mut self) -> Option<PoolArc<Thread>> {
+        self.server.take().or_else(|| self.servers.pop_front())
+    }
+
+    /// Adds a thread that is ready to receive.
+    fn add_server(&mut self, server: PoolArc<Thread>) {
+        if let Some(before) = self.server.replace(server) {
+            self.servers.push_back(before);
+        }
+    }
+
+    /// Takes a thread out, wherever it is. Returns whether it was here.
+    fn remove(&mut self, thread: &Thread) -> bool {
+        let is_it = |server: &mut PoolArc<Thread>| core::ptr::eq(&raw const **server, thread);
+        self.server.take_if(is_it).is_some()
+            || self.callers.remove(thread)
+            || self.servers.remove(thread)
+    }
 }
 
 /// What a handle to an endpoint names.
@@ -65,7 +89,8 @@ impl Endpoint {
     /// `OutOfKernelMemory`, `LimitReached`.
     pub fn create(payer: &PoolArc<Account>) -> Result<Named, VmError> {
         payer.charge_kernel(size_of::<Endpoint>())?;
-        let state = State { closed: false, callers: List::new(), servers: List::new() };
+        let state =
+            State { closed: false, callers: List::new(), server: None, servers: List::new() };
         let (state, receivers) = (Mutex::new(state), AtomicU64::new(1));
         // What is not shared is dropped, and credits the payer.
         let endpoint = Hardware.share(Endpoint { state, receivers, payer: payer.clone() })?;
@@ -84,7 +109,7 @@ impl Endpoint {
             message::answer(&caller, Error::PartnerGone);
             return Some(caller);
         }
-        let Some(server) = state.servers.pop_front() else {
+        let Some(server) = state.take_server() else {
             *caller.waiting.lock() = Some(Wait::Meeting(Meeting::Calls(this.clone())));
             if caller.is_interrupted() {
                 return Some(caller);
@@ -127,7 +152,7 @@ impl Endpoint {
                 if server.is_interrupted() {
                     return Some(server);
                 }
-                state.servers.push_back(server);
+                state.add_server(server);
                 return None;
             };
             drop(state);
@@ -148,8 +173,7 @@ impl Endpoint {
 
     /// Takes a thread out that has to end. Returns whether it waited here.
     fn take_out(&self, thread: &Thread) -> bool {
-        let mut state = self.state.lock();
-        state.callers.remove(thread) || state.servers.remove(thread)
+        self.state.lock().remove(thread)
     }
 
     /// Tells those who wait at a closed endpoint that nobody will come, as many as may be told at once.
@@ -159,7 +183,7 @@ impl Endpoint {
             if !state.closed {
                 return;
             }
-            let waiting = state.callers.pop_front().or_else(|| state.servers.pop_front());
+            let waiting = state.callers.pop_front().or_else(|| state.take_server());
             drop(state);
             let Some(thread) = waiting else { return };
             message::answer(&thread, Error::PartnerGone);

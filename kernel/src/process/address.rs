@@ -5,8 +5,7 @@
 //! that none can make others' places share one with a crowd of its own.
 
 use super::queue::WaitQueue;
-use super::{Process, Thread, Wait};
-use crate::memory::pools::PoolArc;
+use super::{Process, Thread};
 use core::ptr;
 use core::sync::atomic::{AtomicU64, Ordering};
 use vellum_abi::{MAX_WAKE, WaitFlags};
@@ -31,12 +30,10 @@ pub struct Place {
     byte: u64,
 }
 
-/// What a thread waits for at a place.
-#[derive(Clone)]
+/// What a thread waits for at a place. It is kept with the thread.
+#[derive(Clone, Copy)]
 pub struct WordWait {
-    /// Whose word it is.
-    pub process: PoolArc<Process>,
-    /// Where it is.
+    /// Where the word is in the thread's process.
     pub pointer: UserPointer,
     /// What the address means.
     pub place: Place,
@@ -68,7 +65,9 @@ impl Place {
 
     /// Wakes up to `count` threads that wait here, the longest first. Returns how many.
     pub fn wake(self, count: u64) -> u64 {
-        let waits_here = |thread: &Thread| matches!(&*thread.waiting.lock(), Some(Wait::Word(wait)) if wait.place == self);
+        let waits_here = |thread: &Thread| {
+            thread.word_wait.lock().as_ref().is_some_and(|wait| wait.place == self)
+        };
         self.queue().wake_some(count, waits_here)
     }
 }
@@ -76,9 +75,9 @@ impl Place {
 impl WordWait {
     /// Returns whether the word is not what the thread has seen, or cannot be read now: then the thread
     /// has to look by itself.
-    pub fn is_over(&self) -> bool {
+    pub fn is_over(&self, process: &Process) -> bool {
         let mut bytes = [0; 4];
-        let read = self.process.space.read_page(self.pointer.untagged(), &mut bytes);
+        let read = process.space.read_page(self.pointer.untagged(), &mut bytes);
         read != Ok(bytes.len()) || u32::from_le_bytes(bytes) != self.value
     }
 }

@@ -28,8 +28,6 @@ pub use thread::Thread;
 
 use crate::ipc::{Endpoint, Meeting, Notification, endpoint};
 use crate::memory::pools::PoolArc;
-use address::WordWait;
-use queue::WaitQueue;
 use vellum_abi::ExitReport;
 
 pub use end::orphan;
@@ -48,7 +46,7 @@ pub enum Wait {
     /// The process is dead.
     Death(PoolArc<Process>),
     /// Somebody wakes those who wait at an address.
-    Word(WordWait),
+    Word,
     /// A partner comes to an endpoint, or answers.
     Meeting(Meeting),
     /// Bits are raised.
@@ -61,38 +59,32 @@ impl Wait {
     fn begin(self, thread: &PoolArc<Thread>) {
         parting::wait_in_hand(self.process());
         *thread.waiting.lock() = Some(self.clone());
-        match self.queue() {
-            // Checked under the queue's lock, which `interrupt` takes too: no wake-up is lost.
-            Some(queue) => {
-                queue.wait(thread.clone(), || self.is_over() || thread.is_interrupted());
-            }
-            None => scheduler::make_ready(thread.clone()),
+        // Checked under the queue's lock, which `interrupt` takes too: no wake-up is lost.
+        let is_over = || self.is_over(thread) || thread.is_interrupted();
+        match &self {
+            Wait::AtRest(process) => process.patient.wait(thread.clone(), is_over),
+            Wait::Death(process) => process.mourners.wait(thread.clone(), is_over),
+            Wait::Word => match thread.word_wait() {
+                Some(wait) => wait.place.queue().wait(thread.clone(), is_over),
+                None => scheduler::make_ready(thread.clone()),
+            },
+            Wait::Meeting(_) | Wait::Notification(_) => scheduler::make_ready(thread.clone()),
         }
     }
 
-    /// Returns the process that it is about.
+    /// Returns the other process that it is about.
     fn process(&self) -> Option<&PoolArc<Process>> {
         match self {
             Wait::AtRest(process) | Wait::Death(process) => Some(process),
-            Wait::Word(wait) => Some(&wait.process),
-            Wait::Meeting(_) | Wait::Notification(_) => None,
+            Wait::Word | Wait::Meeting(_) | Wait::Notification(_) => None,
         }
     }
 
-    fn queue(&self) -> Option<&WaitQueue> {
-        match self {
-            Wait::AtRest(process) => Some(&process.patient),
-            Wait::Death(process) => Some(&process.mourners),
-            Wait::Word(wait) => Some(wait.place.queue()),
-            Wait::Meeting(_) | Wait::Notification(_) => None,
-        }
-    }
-
-    fn is_over(&self) -> bool {
+    fn is_over(&self, thread: &Thread) -> bool {
         match self {
             Wait::AtRest(process) => process.space.is_at_rest(),
             Wait::Death(process) => process.is_dead(),
-            Wait::Word(wait) => wait.is_over(),
+            Wait::Word => thread.word_wait().is_none_or(|wait| wait.is_over(&thread.process)),
             Wait::Meeting(_) | Wait::Notification(_) => false,
         }
     }
@@ -100,8 +92,8 @@ impl Wait {
     /// Wakes others who waited for what a thread has just been woken for, as not all are at once.
     fn pass_on(&self) {
         match self {
-            Wait::AtRest(process) if self.is_over() => process.patient.wake_all(),
-            Wait::Death(process) if self.is_over() => process.mourners.wake_all(),
+            Wait::AtRest(process) if process.space.is_at_rest() => process.patient.wake_all(),
+            Wait::Death(process) if process.is_dead() => process.mourners.wake_all(),
             Wait::Meeting(Meeting::Calls(endpoint) | Meeting::Receives(endpoint)) => {
                 endpoint.pass_on();
             }
@@ -115,7 +107,11 @@ impl Wait {
         match self {
             Wait::AtRest(process) => process.patient.wake(thread),
             Wait::Death(process) => process.mourners.wake(thread),
-            Wait::Word(wait) => wait.place.queue().wake(thread),
+            Wait::Word => {
+                if let Some(wait) = thread.word_wait() {
+                    wait.place.queue().wake(thread);
+                }
+            }
             Wait::Meeting(meeting) => endpoint::interrupt(meeting, thread),
             Wait::Notification(notification) => notification.interrupt(thread),
         }

@@ -24,8 +24,12 @@ use vellum_vm::ops::AccessRefusal;
 /// The addresses of what each CPU has in hand, for comparison alone: during a switch the thread, its
 /// process, and the process that the thread goes to wait for; and the process whose tables are active. 0
 /// is none.
-static IN_HAND: [[AtomicUsize; 4]; MAX_CPUS] =
-    [const { [const { AtomicUsize::new(0) }; 4] }; MAX_CPUS];
+static IN_HAND: [InHand; MAX_CPUS] =
+    [const { InHand([const { AtomicUsize::new(0) }; 4]) }; MAX_CPUS];
+
+/// What one CPU has in hand.
+#[repr(align(32))]
+struct InHand([AtomicUsize; 4]);
 const THREAD: usize = 0;
 const PROCESS: usize = 1;
 const AWAITED: usize = 2;
@@ -48,18 +52,19 @@ fn number<T>(value: &T) -> usize {
 }
 
 fn set(slot: usize, number: usize) {
-    IN_HAND[percpu::id()][slot].store(number, Ordering::SeqCst);
+    IN_HAND[percpu::id()].0[slot].store(number, Ordering::SeqCst);
 }
 
 fn nobody_has(number: usize) -> bool {
-    IN_HAND.iter().flatten().all(|slot| slot.load(Ordering::SeqCst) != number)
+    IN_HAND.iter().flat_map(|cpu| &cpu.0).all(|slot| slot.load(Ordering::SeqCst) != number)
 }
 
 /// Declares that this CPU has a thread in hand, which another CPU may get hold of before this one has
 /// let go of it.
 pub(super) fn take_in_hand(thread: &Thread) {
-    set(THREAD, number(thread));
-    set(PROCESS, number::<Process>(&thread.process));
+    let words = &IN_HAND[percpu::id()].0;
+    words[THREAD].store(number(thread), Ordering::SeqCst);
+    words[PROCESS].store(number::<Process>(&thread.process), Ordering::SeqCst);
 }
 
 /// Declares likewise that the thread goes to wait for something of a process.
@@ -69,7 +74,8 @@ pub(super) fn wait_in_hand(process: Option<&PoolArc<Process>>) {
 
 /// Declares that this CPU has let go of what it had in hand for a switch.
 pub(super) fn let_go() {
-    [THREAD, PROCESS, AWAITED].iter().for_each(|slot| set(*slot, 0));
+    let words = &IN_HAND[percpu::id()].0;
+    [THREAD, PROCESS, AWAITED].iter().for_each(|slot| words[*slot].store(0, Ordering::SeqCst));
 }
 
 /// Declares which process's tables this CPU has active, when it has let go of the one before.

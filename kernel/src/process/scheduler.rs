@@ -52,8 +52,6 @@ impl Machine for Scheduling {
 pub static CPUS: Cpus<Scheduling, Thread> = Cpus::new();
 /// Who has which identifier.
 static ASIDS: AsidAllocator<Hardware> = AsidAllocator::new();
-/// What the running thread of each CPU left the kernel's handlers with.
-static PENDING: [Mutex<Option<Outcome>>; MAX_CPUS] = [const { Mutex::new(None) }; MAX_CPUS];
 /// The process whose tables each CPU has active. The CPU holds it, so that no root table is freed
 /// while a translation base register still names it.
 static ACTIVE: [Mutex<Option<PoolArc<Process>>>; MAX_CPUS] = [const { Mutex::new(None) }; MAX_CPUS];
@@ -82,14 +80,19 @@ pub enum Leave {
 /// Turns a handler's answer into the vector's next step.
 #[inline]
 pub fn leave(outcome: Outcome) -> Leave {
-    if matches!(outcome, Outcome::Resume) { Leave::Resume } else { postpone(outcome) }
+    if matches!(outcome, Outcome::Resume) {
+        // It has nothing to drop, which the compiler does not see.
+        core::mem::forget(outcome);
+        return Leave::Resume;
+    }
+    postpone(outcome)
 }
 
 /// Keeps an answer until the registers are saved.
 #[inline(never)]
 fn postpone(outcome: Outcome) -> Leave {
     let leave = if matches!(outcome, Outcome::Die) { Leave::Abandon } else { Leave::Switch };
-    *PENDING[percpu::id()].lock() = Some(outcome);
+    percpu::set_pending(outcome);
     leave
 }
 
@@ -128,13 +131,15 @@ pub fn interrupted(slice_over: bool) -> Outcome {
 /// Puts the thread that left the kernel where it belongs and returns whose registers to load.
 pub fn switch() -> *mut Context {
     CPUS.look();
-    let pending = PENDING[percpu::id()].lock().take();
+    let pending = percpu::take_pending();
     let mut next = None;
     if let (Some(thread), Some(outcome)) = (percpu::take_current(), pending) {
         parting::take_in_hand(&thread);
         thread.registers.save();
         next = settle(thread, outcome);
-        parting::let_go();
+        if next.is_none() {
+            parting::let_go();
+        }
     }
     loop {
         let (thread, slice) = match next.take() {
@@ -152,9 +157,11 @@ pub fn switch() -> *mut Context {
         };
         parting::take_in_hand(&thread);
         let waited = thread.waiting.lock().take();
-        if let Some(wait) = waited {
-            parting::pass_on(&wait);
+        // Who is switched to by name met its partner; others may have waited for the same as many more.
+        if let (Some(wait), Slice::Fresh) = (&waited, slice) {
+            parting::pass_on(wait);
         }
+        drop(waited);
         let context = catch_up(&thread).then(|| run(thread, slice)).flatten();
         parting::let_go();
         if let Some(context) = context {

@@ -1,5 +1,6 @@
 //! The thread: registers, a process, and what it is doing.
 
+use super::address::WordWait;
 use super::operation::Operation;
 use super::process::Process;
 use super::threads::Siblings;
@@ -57,6 +58,8 @@ pub struct Thread {
     word: AtomicU64,
     /// What it waits for, in whose queue it then is.
     pub waiting: Mutex<Option<Wait>>,
+    /// The place where it waits, or waited last, for somebody to wake it.
+    pub word_wait: Mutex<Option<WordWait>>,
     /// Whose call it has received and not yet answered.
     pub serving: Mutex<Option<PoolArc<Thread>>>,
     /// The badge of the handle that it calls by, while the call waits.
@@ -98,6 +101,7 @@ impl Thread {
             operation: Mutex::new(None),
             word: AtomicU64::new(word),
             waiting: Mutex::new(None),
+            word_wait: Mutex::new(None),
             serving: Mutex::new(None),
             badge: Mutex::new(0),
             queued: Link::new(),
@@ -185,6 +189,11 @@ impl Thread {
         let mut run = this.run.lock();
         *run = Run::Ended;
         this.process.threads.lock().part(this)
+    }
+
+    /// Returns the place where it waits, or waited last.
+    pub fn word_wait(&self) -> Option<WordWait> {
+        *self.word_wait.lock()
     }
 
     /// Returns the address of the word that becomes 0 when the thread has ended.

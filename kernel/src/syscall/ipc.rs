@@ -5,10 +5,10 @@ use crate::arch::context::Context;
 use crate::ipc::message::Message;
 use crate::ipc::{Endpoint, Named, Notification, endpoint};
 use crate::memory::pools::PoolArc;
-use crate::process::Outcome;
 use crate::process::handle::Object;
 use crate::process::scheduler;
-use vellum_abi::{Error, Handle, Rights};
+use crate::process::{Outcome, Process, Thread};
+use vellum_abi::{Call, Error, Handle, Rights};
 
 /// What the maker of an endpoint or a notification may do with it.
 const MAKERS: Rights = CALLERS.union(Rights::READ).union(Rights::MANAGE);
@@ -28,15 +28,42 @@ pub(super) fn endpoint_badge(request: &Request<'_>) -> Result {
     Ok(Answer::Value(handle.to_word()))
 }
 
-pub(super) fn endpoint_call(request: &Request<'_>, context: &Context) -> Result {
-    let named = endpoint_of(request, request.arguments[0], Rights::WRITE)?;
-    Message::of(context).check(request.process())?;
-    Ok(Answer::Outcome(Outcome::Call(named.endpoint().clone(), named.badge)))
+/// Serves `endpoint_call` and `endpoint_reply_receive`, which most messages are sent by: on no other way
+/// than their own.
+#[inline(never)]
+pub(super) fn meet(thread: &PoolArc<Thread>, context: &mut Context, number: u64) -> Outcome {
+    let met = if number == Call::EndpointCall as u64 {
+        call(thread, context)
+    } else {
+        reply_receive(thread, context)
+    };
+    met.unwrap_or_else(|error| {
+        context.set_x(0, error as u64);
+        context.set_x(1, 0);
+        Outcome::Resume
+    })
+}
+
+fn call(thread: &PoolArc<Thread>, context: &Context) -> core::result::Result<Outcome, Error> {
+    let (endpoint, badge) = find(&thread.process, context.x(0), Rights::WRITE)?;
+    Message::of(context).check(&thread.process)?;
+    Ok(Outcome::Call(endpoint, badge))
+}
+
+fn reply_receive(
+    thread: &PoolArc<Thread>,
+    context: &Context,
+) -> core::result::Result<Outcome, Error> {
+    let (endpoint, _) = find(&thread.process, context.x(0), Rights::READ)?;
+    let message = Message::of(context);
+    message.check(&thread.process)?;
+    let answered = endpoint::reply(thread, message)?;
+    Ok(Outcome::Receive(endpoint, Some(answered)))
 }
 
 pub(super) fn endpoint_receive(request: &Request<'_>) -> Result {
-    let named = endpoint_of(request, request.arguments[0], Rights::READ)?;
-    Ok(Answer::Outcome(Outcome::Receive(named.endpoint().clone(), None)))
+    let (endpoint, _) = find(request.process(), request.arguments[0], Rights::READ)?;
+    Ok(Answer::Outcome(Outcome::Receive(endpoint, None)))
 }
 
 pub(super) fn endpoint_reply(request: &Request<'_>, context: &Context) -> Result {
@@ -45,14 +72,6 @@ pub(super) fn endpoint_reply(request: &Request<'_>, context: &Context) -> Result
     message.check(request.process())?;
     scheduler::make_ready(endpoint::reply(request.thread, message)?);
     Ok(Answer::Value(0))
-}
-
-pub(super) fn endpoint_reply_receive(request: &Request<'_>, context: &Context) -> Result {
-    let named = endpoint_of(request, request.arguments[0], Rights::READ)?;
-    let message = Message::of(context);
-    message.check(request.process())?;
-    let answered = endpoint::reply(request.thread, message)?;
-    Ok(Answer::Outcome(Outcome::Receive(named.endpoint().clone(), Some(answered))))
 }
 
 pub(super) fn notification_create(request: &Request<'_>) -> Result {
@@ -72,6 +91,26 @@ pub(super) fn notification_wait(request: &Request<'_>) -> Result {
     match notification.take() {
         0 => Ok(Answer::Then(0, Outcome::Await(notification))),
         bits => Ok(Answer::Value(bits)),
+    }
+}
+
+/// Returns the endpoint that a handle names, and the handle's badge.
+///
+/// # Errors
+/// `BadHandle`, `WrongObject`, `MissingRight`.
+fn find(
+    process: &Process,
+    word: u64,
+    rights: Rights,
+) -> core::result::Result<(PoolArc<Endpoint>, u64), Error> {
+    let handle = Handle::from_word(word).ok_or(Error::BadHandle)?;
+    let handles = process.handles.lock();
+    match handles.find(handle, Rights::NONE)? {
+        (Object::Endpoint(named), held) if held.contains(rights) => {
+            Ok((named.endpoint().clone(), named.badge))
+        }
+        (Object::Endpoint(_), _) => Err(Error::MissingRight),
+        _ => Err(Error::WrongObject),
     }
 }
 

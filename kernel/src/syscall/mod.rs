@@ -91,10 +91,19 @@ pub fn dispatch(thread: &PoolArc<Thread>, context: &mut Context) -> Outcome {
         set_result(context, 0, 0);
         return Outcome::Yield;
     }
-    serve_other(thread, context, number)
+    serve_rest(thread, context, number)
 }
 
 /// As [`dispatch`]; apart, so that the calls above save no registers for it.
+#[inline(never)]
+fn serve_rest(thread: &PoolArc<Thread>, context: &mut Context, number: u64) -> Outcome {
+    if number == Call::EndpointCall as u64 || number == Call::EndpointReplyReceive as u64 {
+        return ipc::meet(thread, context, number);
+    }
+    serve_other(thread, context, number)
+}
+
+/// Serves a call that has no way of its own.
 #[inline(never)]
 fn serve_other(thread: &PoolArc<Thread>, context: &mut Context, number: u64) -> Outcome {
     let outcome = answer(thread, context, number);
@@ -190,10 +199,10 @@ fn serve(thread: &PoolArc<Thread>, context: &Context, number: u64) -> Result {
         Call::AddressWake => threads::address_wake(&request),
         Call::EndpointCreate => ipc::endpoint_create(&request),
         Call::EndpointBadge => ipc::endpoint_badge(&request),
-        Call::EndpointCall => ipc::endpoint_call(&request, context),
+        // Served before: see `dispatch`.
+        Call::EndpointCall | Call::EndpointReplyReceive => Err(Error::UnknownCall.into()),
         Call::EndpointReceive => ipc::endpoint_receive(&request),
         Call::EndpointReply => ipc::endpoint_reply(&request, context),
-        Call::EndpointReplyReceive => ipc::endpoint_reply_receive(&request, context),
         Call::NotificationCreate => ipc::notification_create(&request),
         Call::NotificationRaise => ipc::notification_raise(&request),
         Call::NotificationWait => ipc::notification_wait(&request),

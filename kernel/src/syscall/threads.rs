@@ -109,8 +109,8 @@ pub(super) fn address_wait(request: &Request<'_>) -> Result {
         return Ok(Answer::Value(0));
     }
     let place = Place::of(process, pointer, flags);
-    let wait = WordWait { process: process.clone(), pointer, place, value };
-    Ok(Answer::Then(0, Outcome::Block(Wait::Word(wait))))
+    *request.thread.word_wait.lock() = Some(WordWait { pointer, place, value });
+    Ok(Answer::Then(0, Outcome::Block(Wait::Word)))
 }
 
 pub(super) fn address_wake(request: &Request<'_>) -> Result {
