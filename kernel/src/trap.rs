@@ -51,7 +51,7 @@ impl Scene for Faulting<'_> {
 /// A supervisor call.
 pub extern "C" fn system_call(context: &mut Context) -> Leave {
     masked::enter();
-    masked::leave(leave(syscall::dispatch(percpu::current(), context)))
+    masked::leave(syscall::dispatch(percpu::current(), context))
 }
 
 /// A data or instruction abort of user code.

@@ -29,6 +29,11 @@ impl Reply {
     fn of((value, error): (u64, Option<VmError>)) -> Reply {
         Reply { status: error.map_or(0, |error| Error::from(error) as u64), value }
     }
+
+    /// Returns the error that ended a call, without a value.
+    pub fn failure(error: VmError) -> Reply {
+        Reply { status: Error::from(error) as u64, value: 0 }
+    }
 }
 
 /// How far a run of an operation came.
@@ -39,6 +44,16 @@ pub enum Progress {
     Paused,
     /// It can go on when something has happened.
     Block(Wait),
+}
+
+/// How a change began.
+pub enum Begun {
+    /// It is done.
+    Done,
+    /// It is done and could not do what it was begun for.
+    Failed(VmError),
+    /// It stays with its thread.
+    Paused,
 }
 
 /// An operation under way.
@@ -90,19 +105,20 @@ impl Operation {
         }
     }
 
-    /// Runs a change that a thread has just begun, in its place: most are done at once. What is
-    /// left stays with the thread.
+    /// Runs a change that a thread has just begun, in its place: most are done at once. Returns it
+    /// if it is; what is left stays with the thread.
+    #[inline]
     pub fn begin_change(
         process: &PoolArc<Process>,
         mut change: Change<Hardware>,
         thread: &Thread,
-    ) -> (Option<Reply>, Outcome) {
+    ) -> Begun {
         if change.run(&process.space) == ops::Progress::Paused {
-            *thread.operation.lock() = Some(Operation::Change(process.clone(), change));
-            return (None, Outcome::Yield);
+            keep_change(process, change, thread);
+            return Begun::Paused;
         }
         process.patient.wake_all();
-        (failure(&change), Outcome::Resume)
+        change.failure().map_or(Begun::Done, Begun::Failed)
     }
 
     /// Runs an operation that a thread has just begun. What is left stays with the thread.
@@ -117,7 +133,13 @@ impl Operation {
     }
 }
 
+/// Keeps the rest of a change with its thread.
+#[cold]
+fn keep_change(process: &PoolArc<Process>, change: Change<Hardware>, thread: &Thread) {
+    *thread.operation.lock() = Some(Operation::Change(process.clone(), change));
+}
+
 /// Returns what a change answers that could not do what it was begun for.
 fn failure(change: &Change<Hardware>) -> Option<Reply> {
-    change.failure().map(|error| Reply { status: Error::from(error) as u64, value: 0 })
+    change.failure().map(Reply::failure)
 }

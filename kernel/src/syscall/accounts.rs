@@ -8,7 +8,7 @@ use vellum_abi::{Error, Handle, Limits, Rights};
 use vellum_vm::account::Account;
 
 pub(super) fn account_create(request: &Request<'_>) -> Result {
-    let [parent, from, ..] = request.arguments;
+    let [parent, from, ..] = *request.arguments;
     let parent = account_of(request, parent, Rights::MANAGE)?;
     let words = user::read_words::<{ Limits::WORDS }>(request.process(), from)?;
     let account = accounts::create(&parent, &Limits::from_words(words))?;
@@ -17,7 +17,7 @@ pub(super) fn account_create(request: &Request<'_>) -> Result {
 }
 
 pub(super) fn account_query(request: &Request<'_>) -> Result {
-    let [account, out, ..] = request.arguments;
+    let [account, out, ..] = *request.arguments;
     let account = account_of(request, account, Rights::INSPECT)?;
     let info = accounts::query(&account);
     user::write_words(request.process(), out, info.to_words())?;

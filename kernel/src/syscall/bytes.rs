@@ -43,18 +43,18 @@ pub struct Transfer {
 }
 
 pub(super) fn console_write(request: &Request<'_>) -> Result {
-    let [buffer, length, ..] = request.arguments;
+    let [buffer, length, ..] = *request.arguments;
     begin(request, Peer::Console, buffer, length)
 }
 
 pub(super) fn memory_read(request: &Request<'_>) -> Result {
-    let [target, address, buffer, length, ..] = request.arguments;
+    let [target, address, buffer, length, ..] = *request.arguments;
     let target = Process::target(request.process(), target, Rights::INSPECT)?;
     begin(request, Peer::From(target.clone(), address), buffer, length)
 }
 
 pub(super) fn memory_write(request: &Request<'_>) -> Result {
-    let [target, address, buffer, length, ..] = request.arguments;
+    let [target, address, buffer, length, ..] = *request.arguments;
     let target = Process::target(request.process(), target, Rights::MANAGE)?;
     begin(request, Peer::To(target.clone(), address), buffer, length)
 }

@@ -6,7 +6,7 @@ use crate::ipc::message::Message;
 use crate::ipc::{Endpoint, Named, Notification, endpoint};
 use crate::memory::pools::PoolArc;
 use crate::process::handle::Object;
-use crate::process::scheduler;
+use crate::process::scheduler::{self, Leave, leave};
 use crate::process::{Outcome, Process, Thread};
 use vellum_abi::{Call, Error, Handle, Rights};
 
@@ -22,7 +22,7 @@ pub(super) fn endpoint_create(request: &Request<'_>) -> Result {
 }
 
 pub(super) fn endpoint_badge(request: &Request<'_>) -> Result {
-    let [word, badge, ..] = request.arguments;
+    let [word, badge, ..] = *request.arguments;
     let named = endpoint_of(request, word, Rights::MANAGE)?.with_badge(badge);
     let handle = request.process().give(Object::Endpoint(named), CALLERS)?;
     Ok(Answer::Value(handle.to_word()))
@@ -31,17 +31,20 @@ pub(super) fn endpoint_badge(request: &Request<'_>) -> Result {
 /// Serves `endpoint_call` and `endpoint_reply_receive`, which most messages are sent by: on no other way
 /// than their own.
 #[inline(never)]
-pub(super) fn meet(thread: &PoolArc<Thread>, context: &mut Context, number: u64) -> Outcome {
+pub(super) fn meet(thread: &PoolArc<Thread>, context: &mut Context, number: u64) -> Leave {
     let met = if number == Call::EndpointCall as u64 {
         call(thread, context)
     } else {
         reply_receive(thread, context)
     };
-    met.unwrap_or_else(|error| {
-        context.set_x(0, error as u64);
-        context.set_x(1, 0);
-        Outcome::Resume
-    })
+    match met {
+        Ok(outcome) => leave(outcome),
+        Err(error) => {
+            context.set_x(0, error as u64);
+            context.set_x(1, 0);
+            Leave::Resume
+        }
+    }
 }
 
 fn call(thread: &PoolArc<Thread>, context: &Context) -> core::result::Result<Outcome, Error> {
@@ -81,7 +84,7 @@ pub(super) fn notification_create(request: &Request<'_>) -> Result {
 }
 
 pub(super) fn notification_raise(request: &Request<'_>) -> Result {
-    let [word, bits, ..] = request.arguments;
+    let [word, bits, ..] = *request.arguments;
     notification_of(request, word, Rights::WRITE)?.raise(bits);
     Ok(Answer::Value(0))
 }

@@ -4,7 +4,8 @@ use super::{Answer, Request, Result, Stop, range};
 use crate::memory::machine::Hardware;
 use crate::memory::pools::PoolArc;
 use crate::process::handle::Object;
-use crate::process::{Operation, Process, first};
+use crate::process::operation::{Begun, Reply};
+use crate::process::{Operation, Outcome, Process, first};
 use vellum_abi::{
     Advice, Error, FaultAccess, Handle, MapFlags, MapOptions, PAGE_SIZE, Protection, RemapFlags,
     Rights, Switches,
@@ -18,7 +19,7 @@ use vellum_vm::refpage;
 use vellum_vm::tag::Tag;
 
 pub(super) fn map(request: &Request<'_>) -> Result {
-    let [target, object, address, length, options, offset] = request.arguments;
+    let [target, object, address, length, options, offset] = *request.arguments;
     let options = MapOptions::from_word(options)?;
     let target = Process::target(request.process(), target, Rights::MANAGE)?;
     // A refused call has changed nothing: what was made for it is counted no more.
@@ -49,14 +50,14 @@ fn map_into(
 }
 
 pub(super) fn unmap(request: &Request<'_>) -> Result {
-    let [target, address, length, ..] = request.arguments;
+    let [target, address, length, ..] = *request.arguments;
     let range = range(address, length)?;
     let target = Process::target(request.process(), target, Rights::MANAGE)?;
     begin(request, &target, target.space.unmap(range))
 }
 
 pub(super) fn remap(request: &Request<'_>) -> Result {
-    let [target, old, old_length, new_length, flags, new] = request.arguments;
+    let [target, old, old_length, new_length, flags, new] = *request.arguments;
     let flags = RemapFlags::from_bits(flags).ok_or(Error::InvalidFlags)?;
     let target = Process::target(request.process(), target, Rights::MANAGE)?;
     let remap = RemapRequest { old, old_length, new_length, flags, new };
@@ -68,7 +69,7 @@ pub(super) fn remap(request: &Request<'_>) -> Result {
 }
 
 pub(super) fn protect(request: &Request<'_>) -> Result {
-    let [target, address, length, protection, ..] = request.arguments;
+    let [target, address, length, protection, ..] = *request.arguments;
     let protection = Protection::from_bits(protection).ok_or(Error::InvalidProtection)?;
     let range = range(address, length)?;
     let target = Process::target(request.process(), target, Rights::MANAGE)?;
@@ -76,7 +77,7 @@ pub(super) fn protect(request: &Request<'_>) -> Result {
 }
 
 pub(super) fn advise(request: &Request<'_>) -> Result {
-    let [target, address, length, advice, ..] = request.arguments;
+    let [target, address, length, advice, ..] = *request.arguments;
     let advice = Advice::from_number(advice).ok_or(Error::InvalidAdvice)?;
     let range = range(address, length)?;
     let target = Process::target(request.process(), target, Rights::MANAGE)?;
@@ -121,8 +122,9 @@ pub(super) fn perform(
     value: u64,
 ) -> Answer {
     match Operation::begin_change(target, change, request.thread) {
-        (Some(reply), _) => Answer::Reply(reply),
-        (None, outcome) => Answer::Then(value, outcome),
+        Begun::Done => Answer::Value(value),
+        Begun::Failed(error) => Answer::Reply(Reply::failure(error)),
+        Begun::Paused => Answer::Then(value, Outcome::Yield),
     }
 }
 

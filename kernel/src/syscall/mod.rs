@@ -20,6 +20,7 @@ use crate::arch::context::Context;
 use crate::memory::graves;
 use crate::memory::pools::PoolArc;
 use crate::process::operation::Reply;
+use crate::process::scheduler::{Leave, leave};
 use crate::process::{Operation, Outcome, Process, Thread, Wait};
 use vellum_abi::{Call, Error};
 use vellum_vm::error::{Refusal, VmError};
@@ -69,7 +70,7 @@ type Result = core::result::Result<Answer, Stop>;
 /// A call being served: who calls, and the registers that hold the arguments.
 struct Request<'a> {
     thread: &'a PoolArc<Thread>,
-    arguments: [u64; 6],
+    arguments: &'a [u64; 6],
 }
 
 impl Request<'_> {
@@ -79,24 +80,24 @@ impl Request<'_> {
     }
 }
 
-/// Serves the call whose number and arguments are in a thread's registers.
+/// Serves the call whose number and arguments are in a thread's registers. Says how the vector leaves.
 #[inline]
-pub fn dispatch(thread: &PoolArc<Thread>, context: &mut Context) -> Outcome {
+pub fn dispatch(thread: &PoolArc<Thread>, context: &mut Context) -> Leave {
     let number = context.x(8);
     if number == Call::Null as u64 {
         set_result(context, 0, 0);
-        return Outcome::Resume;
+        return Leave::Resume;
     }
     if number == Call::Yield as u64 {
         set_result(context, 0, 0);
-        return Outcome::Yield;
+        return leave(Outcome::Yield);
     }
     serve_rest(thread, context, number)
 }
 
 /// As [`dispatch`]; apart, so that the calls above save no registers for it.
 #[inline(never)]
-fn serve_rest(thread: &PoolArc<Thread>, context: &mut Context, number: u64) -> Outcome {
+fn serve_rest(thread: &PoolArc<Thread>, context: &mut Context, number: u64) -> Leave {
     if number == Call::EndpointCall as u64 || number == Call::EndpointReplyReceive as u64 {
         return ipc::meet(thread, context, number);
     }
@@ -105,18 +106,30 @@ fn serve_rest(thread: &PoolArc<Thread>, context: &mut Context, number: u64) -> O
 
 /// Serves a call that has no way of its own.
 #[inline(never)]
-fn serve_other(thread: &PoolArc<Thread>, context: &mut Context, number: u64) -> Outcome {
-    let outcome = answer(thread, context, number);
-    if graves::any() && matches!(outcome, Outcome::Resume) {
-        // The call dropped a memory object: its pages go before user code goes on.
-        return Operation::Clear.begin(thread).1;
+fn serve_other(thread: &PoolArc<Thread>, context: &mut Context, number: u64) -> Leave {
+    match serve(thread, context, number) {
+        // Most calls: nothing large is moved.
+        Ok(Answer::Value(value)) => set_result(context, 0, value),
+        rest => {
+            let outcome = finish(context, rest);
+            if !matches!(outcome, Outcome::Resume) {
+                return leave(outcome);
+            }
+        }
     }
-    outcome
+    if graves::any() { clear(thread) } else { Leave::Resume }
 }
 
-/// Serves a call and writes its results.
-fn answer(thread: &PoolArc<Thread>, context: &mut Context, number: u64) -> Outcome {
-    match serve(thread, context, number) {
+/// Gives back the pages of a memory object that a call dropped, before user code goes on.
+#[cold]
+fn clear(thread: &PoolArc<Thread>) -> Leave {
+    leave(Operation::Clear.begin(thread).1)
+}
+
+/// Writes the results of a call that does not simply return a value.
+#[cold]
+fn finish(context: &mut Context, result: Result) -> Outcome {
+    match result {
         Ok(Answer::Value(value)) => {
             set_result(context, 0, value);
             Outcome::Resume
@@ -150,8 +163,7 @@ fn set_result(context: &mut Context, status: u64, value: u64) {
 
 fn serve(thread: &PoolArc<Thread>, context: &Context, number: u64) -> Result {
     let call = Call::from_number(number).ok_or(Error::UnknownCall)?;
-    let arguments = core::array::from_fn(|index| context.x(index));
-    let request = Request { thread, arguments };
+    let request = Request { thread, arguments: context.arguments() };
     match call {
         Call::Null => Ok(Answer::Value(0)),
         Call::ConsoleWrite => bytes::console_write(&request),

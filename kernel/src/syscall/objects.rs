@@ -17,7 +17,7 @@ const REFERENCE: Rights =
 const MEMORY: Rights = REFERENCE.union(Rights::WRITE).union(Rights::EXECUTE);
 
 pub(super) fn refpage_create(request: &Request<'_>) -> Result {
-    let [content, size, flags, ..] = request.arguments;
+    let [content, size, flags, ..] = *request.arguments;
     // Flags first: the order of the thread's version 5.
     no_flags(flags)?;
     let process = request.process();
@@ -28,7 +28,7 @@ pub(super) fn refpage_create(request: &Request<'_>) -> Result {
 }
 
 pub(super) fn refpage_create_frameless(request: &Request<'_>) -> Result {
-    let [content, size, flags, ..] = request.arguments;
+    let [content, size, flags, ..] = *request.arguments;
     no_flags(flags)?;
     let process = request.process();
     let before = refpage::created(process.space.counters());
@@ -38,7 +38,7 @@ pub(super) fn refpage_create_frameless(request: &Request<'_>) -> Result {
 }
 
 pub(super) fn refpage_create_pattern(request: &Request<'_>) -> Result {
-    let [byte, flags, ..] = request.arguments;
+    let [byte, flags, ..] = *request.arguments;
     no_flags(flags)?;
     let byte = u8::try_from(byte).map_err(|_| Error::InvalidContent)?;
     let space = &request.process().space;
@@ -48,7 +48,7 @@ pub(super) fn refpage_create_pattern(request: &Request<'_>) -> Result {
 }
 
 pub(super) fn refpage_create_tag(request: &Request<'_>) -> Result {
-    let [tag, flags, ..] = request.arguments;
+    let [tag, flags, ..] = *request.arguments;
     no_flags(flags)?;
     let tag = Tag::new(tag).ok_or(Error::InvalidContent)?;
     let space = &request.process().space;
@@ -58,7 +58,7 @@ pub(super) fn refpage_create_tag(request: &Request<'_>) -> Result {
 }
 
 pub(super) fn memory_create(request: &Request<'_>) -> Result {
-    let [length, flags, ..] = request.arguments;
+    let [length, flags, ..] = *request.arguments;
     let flags = MemoryFlags::from_bits(flags).ok_or(Error::InvalidFlags)?;
     let extent = if flags.contains(MemoryFlags::WRAP) { Extent::Wraps } else { Extent::Ends };
     let account = request.process().account().clone();
@@ -103,7 +103,7 @@ pub(super) fn handle_close(request: &Request<'_>) -> Result {
 }
 
 pub(super) fn handle_copy(request: &Request<'_>) -> Result {
-    let [target, handle, rights, ..] = request.arguments;
+    let [target, handle, rights, ..] = *request.arguments;
     let rights = Rights::from_bits(rights).ok_or(Error::InvalidFlags)?;
     let handle = Handle::from_word(handle).ok_or(Error::BadHandle)?;
     let target = Process::target(request.process(), target, Rights::MANAGE)?;

@@ -20,7 +20,7 @@ pub(super) fn clock() -> Result {
 }
 
 pub(super) fn stat(request: &Request<'_>) -> Result {
-    let [target, out, ..] = request.arguments;
+    let [target, out, ..] = *request.arguments;
     let target = Process::target(request.process(), target, Rights::INSPECT)?;
     let mut stat = Stat {
         total_frames: frames::total(),
@@ -37,7 +37,7 @@ pub(super) fn stat(request: &Request<'_>) -> Result {
 }
 
 pub(super) fn object_query(request: &Request<'_>) -> Result {
-    let [handle, out, ..] = request.arguments;
+    let [handle, out, ..] = *request.arguments;
     let handle = Handle::from_word(handle).ok_or(Error::BadHandle)?;
     let (object, rights) = request.process().object(handle, Rights::NONE)?;
     let Object::Memory(object) = object else { return Err(Error::WrongObject.into()) };
@@ -51,7 +51,7 @@ pub(super) fn object_query(request: &Request<'_>) -> Result {
 }
 
 pub(super) fn query(request: &Request<'_>) -> Result {
-    let [target, address, out, ..] = request.arguments;
+    let [target, address, out, ..] = *request.arguments;
     let target = Process::target(request.process(), target, Rights::INSPECT)?;
     // An address with a tag or of the kernel is no page of anybody's.
     let page = UserPointer::new(address).page().filter(|_| address >> 48 == 0);
@@ -62,7 +62,7 @@ pub(super) fn query(request: &Request<'_>) -> Result {
 }
 
 pub(super) fn query_pages(request: &Request<'_>) -> Result {
-    let [target, address, buffer, length, ..] = request.arguments;
+    let [target, address, buffer, length, ..] = *request.arguments;
     let range = range(address, length)?;
     let target = Process::target(request.process(), target, Rights::INSPECT)?;
     if range.pages() > MAX_QUERY_PAGES {

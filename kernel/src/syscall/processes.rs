@@ -37,7 +37,7 @@ pub(super) fn process_clone(request: &Request<'_>) -> Result {
 }
 
 pub(super) fn process_wait(request: &Request<'_>) -> Result {
-    let [target, out, ..] = request.arguments;
+    let [target, out, ..] = *request.arguments;
     let target = Process::target(request.process(), target, Rights::INSPECT)?;
     if core::ptr::eq(&raw const **target, &raw const **request.process()) {
         return Err(Error::WouldDeadlock.into());

@@ -9,7 +9,7 @@ use vellum_abi::{Error, Handle, Rights, TAG_GRANULE, TagControl, TagMode};
 use vellum_vm::addr::UserPointer;
 
 pub(super) fn thread_set_tag_mode(request: &Request<'_>) -> Result {
-    let [thread, mode, exclude, ..] = request.arguments;
+    let [thread, mode, exclude, ..] = *request.arguments;
     let control = TagControl::from_arguments(mode, exclude)?;
     if thread == Handle::SELF.to_word() {
         is_supported(control.mode)?;
@@ -45,14 +45,14 @@ fn is_supported(mode: TagMode) -> core::result::Result<(), Error> {
 }
 
 pub(super) fn tags_read(request: &Request<'_>) -> Result {
-    let [target, address, buffer, count, ..] = request.arguments;
+    let [target, address, buffer, count, ..] = *request.arguments;
     let target = Process::target(request.process(), target, Rights::INSPECT)?;
     let address = granules(address, count)?;
     bytes::begin(request, Peer::TagsFrom(target.clone(), address), buffer, count)
 }
 
 pub(super) fn tags_write(request: &Request<'_>) -> Result {
-    let [target, address, buffer, count, ..] = request.arguments;
+    let [target, address, buffer, count, ..] = *request.arguments;
     let target = Process::target(request.process(), target, Rights::MANAGE)?;
     let address = granules(address, count)?;
     bytes::begin(request, Peer::TagsTo(target.clone(), address), buffer, count)

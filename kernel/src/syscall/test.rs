@@ -5,7 +5,7 @@ use crate::memory::injection;
 use vellum_abi::{Error, TestOperation};
 
 pub(super) fn test(request: &Request<'_>) -> Result {
-    let [operation, argument, ..] = request.arguments;
+    let [operation, argument, ..] = *request.arguments;
     if !cfg!(debug_assertions) {
         return Err(Error::UnknownCall.into());
     }

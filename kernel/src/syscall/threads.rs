@@ -14,7 +14,7 @@ use vellum_vm::addr::UserPointer;
 const WORD: u64 = 4;
 
 pub(super) fn thread_create(request: &Request<'_>) -> Result {
-    let [target, word, ..] = request.arguments;
+    let [target, word, ..] = *request.arguments;
     let target = Process::target(request.process(), target, Rights::MANAGE)?;
     if word != 0 {
         word_at(word)?;
@@ -26,7 +26,7 @@ pub(super) fn thread_create(request: &Request<'_>) -> Result {
 }
 
 pub(super) fn thread_read_registers(request: &Request<'_>) -> Result {
-    let [thread, out, ..] = request.arguments;
+    let [thread, out, ..] = *request.arguments;
     let thread = thread_of(request, thread, Rights::INSPECT)?;
     let registers = thread.with_stopped(|context| context.registers())?;
     user::write_words(request.process(), out, registers.to_words())?;
@@ -34,7 +34,7 @@ pub(super) fn thread_read_registers(request: &Request<'_>) -> Result {
 }
 
 pub(super) fn thread_write_registers(request: &Request<'_>) -> Result {
-    let [thread, from, ..] = request.arguments;
+    let [thread, from, ..] = *request.arguments;
     let thread = thread_of(request, thread, Rights::MANAGE)?;
     let words = user::read_words::<{ Registers::WORDS }>(request.process(), from)?;
     let registers = Registers::from_words(&words);
@@ -82,7 +82,7 @@ pub(super) fn thread_kill(request: &Request<'_>) -> Result {
 }
 
 pub(super) fn thread_set_priority(request: &Request<'_>) -> Result {
-    let [word, priority, ..] = request.arguments;
+    let [word, priority, ..] = *request.arguments;
     let thread = if word == Handle::SELF.to_word() {
         request.thread.clone()
     } else {
@@ -98,7 +98,7 @@ pub(super) fn thread_set_priority(request: &Request<'_>) -> Result {
 }
 
 pub(super) fn address_wait(request: &Request<'_>) -> Result {
-    let [address, value, flags, ..] = request.arguments;
+    let [address, value, flags, ..] = *request.arguments;
     let flags = WaitFlags::from_bits(flags).ok_or(Error::InvalidFlags)?;
     let pointer = word_at(address)?;
     let value = u32::try_from(value).map_err(|_| Error::OutOfRange)?;
@@ -114,7 +114,7 @@ pub(super) fn address_wait(request: &Request<'_>) -> Result {
 }
 
 pub(super) fn address_wake(request: &Request<'_>) -> Result {
-    let [address, count, flags, ..] = request.arguments;
+    let [address, count, flags, ..] = *request.arguments;
     let flags = WaitFlags::from_bits(flags).ok_or(Error::InvalidFlags)?;
     let place = Place::of(request.process(), word_at(address)?, flags);
     Ok(Answer::Value(place.wake(count.min(MAX_WAKE))))

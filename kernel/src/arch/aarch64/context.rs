@@ -79,6 +79,13 @@ impl Context {
         self.low[number]
     }
 
+    /// Returns x0 to x5, the arguments of a call.
+    #[inline]
+    pub const fn arguments(&self) -> &[u64; 6] {
+        let Some(arguments) = self.low.first_chunk() else { unreachable!() };
+        arguments
+    }
+
     /// Sets one of x0 to x18.
     ///
     /// # Panics
