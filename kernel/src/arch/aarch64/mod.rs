@@ -7,6 +7,7 @@
 pub mod boot;
 pub mod cache;
 pub mod context;
+mod copy;
 pub mod cpu;
 mod entry_el2;
 pub mod features;
