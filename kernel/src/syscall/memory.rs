@@ -53,7 +53,11 @@ pub(super) fn unmap(request: &Request<'_>) -> Result {
     let [target, address, length, ..] = *request.arguments;
     let range = range(address, length)?;
     let target = Process::target(request.process(), target, Rights::MANAGE)?;
-    begin(request, &target, target.space.unmap(range))
+    match target.space.unmap(range) {
+        Ok(None) => Ok(Answer::Value(0)),
+        Ok(Some(change)) => Ok(perform(request, &target, change, 0)),
+        Err(refusal) => Err(Stop::from_refusal(refusal, &target)),
+    }
 }
 
 pub(super) fn remap(request: &Request<'_>) -> Result {

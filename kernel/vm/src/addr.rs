@@ -17,6 +17,9 @@ const USER_BITS: u32 = 48;
 pub struct Page(u64);
 
 impl Page {
+    /// The end of what translation tables span: no page.
+    pub const END: Page = Page(1 << (USER_BITS - PAGE_SHIFT));
+
     /// Returns the page that holds an untagged address of the lower half.
     ///
     /// Bits above the user half are cut off: callers that must refuse them use

@@ -55,6 +55,40 @@ pub struct Mapping<M: Machine> {
     pub sequence: Sequence,
 }
 
+/// What must be equal of mappings that become one, beside what they show.
+#[derive(Clone, Copy, Debug)]
+#[expect(missing_docs, reason = "documented at the fields of Mapping")]
+pub struct Terms {
+    pub protection: Protection,
+    pub maximum: Protection,
+    pub sharing: Sharing,
+    pub sealed: bool,
+    pub kind: MappingKind,
+    pub policy: Policy,
+    pub switches: Switches,
+    pub around: u8,
+}
+
+impl Terms {
+    /// Returns everything in one word, as it is compared more often than anything.
+    #[must_use]
+    #[inline]
+    pub const fn word(self) -> u64 {
+        self.protection.bits()
+            | self.maximum.bits() << 16
+            | (self.policy as u64) << 32
+            | self.switches.bits()
+            | (self.around as u64) << 48
+            | (self.sharing as u64) << 56
+            | (self.sealed as u64) << 57
+            | (self.kind as u64) << 58
+    }
+}
+
+// Switches have bits 40 to 47, see `MapOptions`.
+const _: () = assert!(Protection::ALL.bits() < 1 << 16);
+const _: () = assert!(Switches::ALL.bits() & !(0xff << 40) == 0);
+
 impl<M: Machine> Clone for Mapping<M> {
     fn clone(&self) -> Mapping<M> {
         Mapping {
@@ -142,10 +176,7 @@ impl<M: Machine> Mapping<M> {
     #[must_use]
     pub fn tail(&self, page: Page) -> Mapping<M> {
         let mut tail = self.clone();
-        if let Some(range) = PageRange::between(page, self.range.end()) {
-            tail.offset = if self.object.is_positional() { self.object_page(page) } else { 0 };
-            tail.range = range;
-        }
+        tail.begin_at(page);
         tail
     }
 
@@ -174,6 +205,15 @@ impl<M: Machine> Mapping<M> {
         }
     }
 
+    /// Begins the mapping at `page`, which lies inside it.
+    pub fn begin_at(&mut self, page: Page) {
+        if let Some(range) = PageRange::between(page, self.range.end()) {
+            self.offset = if self.object.is_positional() { self.object_page(page) } else { 0 };
+            self.range = range;
+        }
+        self.sequence.scatter();
+    }
+
     /// Ends the mapping before `page`, which lies inside it but is not its first.
     pub fn truncate(&mut self, page: Page) {
         if let Some(range) = PageRange::between(self.range.start(), page) {
@@ -182,29 +222,44 @@ impl<M: Machine> Mapping<M> {
         self.sequence.scatter();
     }
 
+    /// Returns on what terms the pages are mapped, see [`Terms::word`].
+    #[must_use]
+    #[inline]
+    pub fn terms(&self) -> u64 {
+        let Mapping {
+            protection, maximum, sharing, sealed, kind, policy, switches, around, ..
+        } = *self;
+        Terms { protection, maximum, sharing, sealed, kind, policy, switches, around }.word()
+    }
+
+    /// Returns whether pages from `start` on that show `object` from its page `offset` on could be
+    /// the continuation of this mapping.
+    #[must_use]
+    #[inline]
+    pub fn continues_at(
+        &self,
+        start: Page,
+        object: &MemoryObject<M>,
+        offset: u64,
+        terms: u64,
+    ) -> bool {
+        self.range.end() == start
+            && ptr::eq(&raw const *self.object, object)
+            && (!object.is_positional() || self.offset + self.range.pages() == offset)
+            && self.terms() == terms
+            && self.sequence.is_idle()
+    }
+
     /// Returns whether `next` could be the continuation of this mapping.
     #[must_use]
     pub fn continues_in(&self, next: &Mapping<M>) -> bool {
-        let follows =
-            !self.object.is_positional() || self.offset + self.range.pages() == next.offset;
-        self.range.end() == next.range.start()
-            && ptr::eq(&raw const *self.object, &raw const *next.object)
-            && follows
-            && self.protection == next.protection
-            && self.maximum == next.maximum
-            && self.sharing == next.sharing
-            && self.sealed == next.sealed
-            && self.kind == next.kind
-            && self.policy == next.policy
-            && self.switches == next.switches
-            && self.around == next.around
-            && self.sequence.is_idle()
+        self.continues_at(next.range.start(), &next.object, next.offset, next.terms())
             && next.sequence.is_idle()
     }
 
-    /// Makes `next`, which continues this mapping, part of it.
-    pub fn absorb(&mut self, next: &Mapping<M>) {
-        self.extend(next.range.end());
+    /// Extends the mapping up to `end`, over what continues it.
+    pub fn absorb(&mut self, end: Page) {
+        self.extend(end);
         self.sequence.reset();
     }
 }

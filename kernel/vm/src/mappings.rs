@@ -5,14 +5,22 @@
 //! knows the widest gap below it and what stands against operations there ([`Facts`]), so that
 //! finding room and checking a range cost the height of the tree, however many mappings there are.
 //! Refuses to know: translation tables and faults.
+//!
+//! One gap is in no sum, the lowest one above [`ROOM`] if a mapping ends right there: a mapping that
+//! grows into it or gives pages back to it changes no sum but where subtrees end.
 
 mod balance;
+mod room;
+mod sums;
+
+pub use room::{ROOM, Room};
 
 use crate::addr::{Page, PageRange};
 use crate::facts::Facts;
 use crate::machine::{Machine, PoolExhausted, Pools};
 use crate::mapping::Mapping;
-use crate::page_table::SLOTS;
+use core::cmp::Ordering;
+use room::Low;
 use vellum_abi::Protection;
 
 /// A subtree.
@@ -30,7 +38,7 @@ pub struct Node<M: Machine> {
     start: Page,
     /// The page behind the last of the subtree.
     end: Page,
-    /// The most pages between two neighbours in the subtree.
+    /// The most pages between two neighbours in the subtree, but for the gap at [`Low`].
     gap: u64,
     /// What is true of this mapping, and of any mapping of the subtree.
     own: Facts,
@@ -44,9 +52,9 @@ impl<M: Machine> Node<M> {
     /// `PoolExhausted`.
     pub fn allocate(machine: &M, mapping: Mapping<M>) -> Result<OwnedNode<M>, PoolExhausted> {
         let (start, end) = (mapping.range.start(), mapping.range.end());
-        let facts = Facts::of(&mapping);
-        let (left, right) = (None, None);
-        machine.own(Node { mapping, left, right, height: 1, start, end, gap: 0, own: facts, facts })
+        let (left, right, own) = (None, None, Facts::NONE);
+        // What it knows of itself is computed when it comes into a tree.
+        machine.own(Node { mapping, left, right, height: 1, start, end, gap: 0, own, facts: own })
     }
 
     /// Returns the mapping.
@@ -58,42 +66,32 @@ impl<M: Machine> Node<M> {
     pub fn mapping_mut(&mut self) -> &mut Mapping<M> {
         &mut self.mapping
     }
+}
 
-    /// Computes what the node knows of its subtree from its children. Returns whether anything is
-    /// new: if not, those above it know the truth still.
-    fn update(&mut self) -> bool {
-        let range = self.mapping.range;
-        let (mut start, mut end, mut gap) = (range.start(), range.end(), 0);
-        let (mut low, mut high, mut facts) = (0, 0, self.own);
-        if let Some(left) = &self.left {
-            gap = left.gap.max(range.start().number() - left.end.number());
-            (start, low, facts) = (left.start, left.height, facts.and(left.facts));
-        }
-        if let Some(right) = &self.right {
-            gap = gap.max(right.gap).max(right.start.number() - range.end().number());
-            (end, high, facts) = (right.end, right.height, facts.and(right.facts));
-        }
-        let height = 1 + low.max(high);
-        let same = self.start == start
-            && self.end == end
-            && self.gap == gap
-            && self.height == height
-            && self.facts == facts;
-        (self.start, self.end, self.gap) = (start, end, gap);
-        (self.height, self.facts) = (height, facts);
-        !same
-    }
+/// How far the pages beside a range are no mapping's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Beside {
+    /// The end of the mapping below.
+    pub low: Page,
+    /// The start of the mapping above.
+    pub high: Page,
+}
+
+impl Beside {
+    /// There is no other mapping.
+    const NOTHING: Beside = Beside { low: Page::from_number(0), high: Page::END };
 }
 
 /// The mappings of an address space.
 pub struct Mappings<M: Machine> {
     root: Link<M>,
     count: u64,
+    low: Low,
 }
 
 impl<M: Machine> Default for Mappings<M> {
     fn default() -> Mappings<M> {
-        Mappings { root: None, count: 0 }
+        Mappings { root: None, count: 0, low: Low::default() }
     }
 }
 
@@ -125,6 +123,41 @@ impl<M: Machine> Mappings<M> {
             }
         }
         None
+    }
+
+    /// Returns the mapping that covers a page, and what is beside it.
+    #[must_use]
+    #[inline]
+    pub fn at(&self, page: Page) -> Option<(&Mapping<M>, Beside)> {
+        let mut link = &self.root;
+        let mut beside = Beside::NOTHING;
+        while let Some(node) = link {
+            let range = node.mapping.range;
+            if page < range.start() {
+                beside.high = range.start();
+                link = &node.left;
+            } else if page >= range.end() {
+                beside.low = range.end();
+                link = &node.right;
+            } else {
+                // What is below the node is nearer than what is above it.
+                beside.low = node.left.as_ref().map_or(beside.low, |left| left.end);
+                beside.high = node.right.as_ref().map_or(beside.high, |right| right.start);
+                return Some((&node.mapping, beside));
+            }
+        }
+        None
+    }
+
+    /// Returns what is beside a range in which no mapping begins or ends.
+    #[must_use]
+    pub fn beside(&self, range: &PageRange) -> Beside {
+        let low = self.below(range.start()).map(|low| low.range.end());
+        let high = self.at_or_above(range.end()).map(|high| high.range.start());
+        Beside {
+            low: low.unwrap_or(Beside::NOTHING.low),
+            high: high.unwrap_or(Beside::NOTHING.high),
+        }
     }
 
     /// Returns the mapping that covers a page, or the first one above it.
@@ -186,7 +219,10 @@ impl<M: Machine> Mappings<M> {
     /// Returns whether mappings cover every page of the range.
     #[must_use]
     pub fn covers(&self, range: &PageRange) -> bool {
-        Node::<M>::covered_from(&self.root, range.start(), range.end()) >= range.end()
+        // The range neither begins in the gap that no sum has nor goes over it.
+        let mut asked = [range.start(), self.low.page()].into_iter();
+        asked.all(|page| !range.contains(page) || self.find(page).is_some())
+            && Node::<M>::covered_from(&self.root, range.start(), range.end()) >= range.end()
     }
 
     /// Returns what is true of any mapping that shares a page with the range.
@@ -195,131 +231,70 @@ impl<M: Machine> Mappings<M> {
         Node::<M>::facts_in(&self.root, range)
     }
 
-    /// Returns the lowest range of `pages` pages from `base` on that is free.
-    #[must_use]
-    pub fn find_gap(&self, base: Page, pages: u64) -> Option<PageRange> {
-        let start = match Node::<M>::lowest_gap(&self.root, base, pages) {
-            Gap::Found(start) => start,
-            Gap::Behind(end) => end,
-        };
-        let limit = PageRange::whole().end();
-        let fits = start <= limit && pages <= limit.number() - start.number();
-        if fits { PageRange::between(start, start.add(pages)) } else { None }
-    }
-
-    /// Returns where `pages` pages from `base` on are best placed: what is as large as a table's
-    /// span begins with one, so that it shares as few tables with others as can be.
-    #[must_use]
-    pub fn find_room(&self, base: Page, pages: u64) -> Option<PageRange> {
-        const SPAN: u64 = SLOTS as u64;
-        if pages < SPAN {
-            return self.find_gap(base, pages);
-        }
-        let wide = pages.checked_add(SPAN - 1).and_then(|pages| self.find_gap(base, pages));
-        let Some(wide) = wide else { return self.find_gap(base, pages) };
-        let start = Page::from_number(wide.start().number().next_multiple_of(SPAN));
-        PageRange::between(start, start.add(pages))
-    }
-
     /// Changes the protection of the mapping that covers a page.
     pub fn set_protection(&mut self, page: Page, protection: Protection) {
-        self.alter(page, |mapping| mapping.protection = protection);
+        Node::<M>::set_protection(&mut self.root, page, protection, self.low);
     }
 
-    /// Changes the mapping that covers a page in its place: it may grow into free pages beside it,
-    /// or lose pages at an end.
+    /// Changes the range of the mapping that covers a page in its place: it may grow into free pages
+    /// beside it, lose pages at an end, or go where it has the same neighbours.
     pub fn alter(&mut self, page: Page, alter_fn: impl FnOnce(&mut Mapping<M>)) {
-        Node::<M>::alter(&mut self.root, page, alter_fn);
+        let before = self.low;
+        Node::<M>::alter(&mut self.root, page, &mut self.low, alter_fn);
+        self.sum_up(before);
+    }
+
+    /// Changes the end of the mapping that has the range `whole` to `end`, by `alter_fn`.
+    #[inline]
+    pub fn alter_end(
+        &mut self,
+        whole: &PageRange,
+        end: Page,
+        alter_fn: impl FnOnce(&mut Mapping<M>),
+    ) {
+        if !self.low.goes_with(whole.end(), end) {
+            return self.alter(whole.start(), alter_fn);
+        }
+        // The usual case: no sum has the gap behind it, before or afterwards.
+        let mut link = &mut self.root;
+        while let Some(node) = link {
+            if node.end == whole.end() {
+                node.end = end;
+            }
+            link = match node.mapping.range.start().cmp(&whole.start()) {
+                Ordering::Less => &mut node.right,
+                Ordering::Greater => &mut node.left,
+                Ordering::Equal => {
+                    alter_fn(&mut node.mapping);
+                    debug_assert_eq!(node.mapping.range.end(), end, "its end alone changes");
+                    return;
+                }
+            };
+        }
     }
 
     /// Puts a node into the tree. Its range is free.
     pub fn insert(&mut self, node: OwnedNode<M>) {
         debug_assert!(self.is_free(&node.mapping.range), "mappings never overlap");
-        Node::<M>::insert(&mut self.root, node);
+        self.low.mapped(&node.mapping.range);
+        Node::<M>::insert(&mut self.root, node, self.low);
         self.count += 1;
     }
 
     /// Takes the node of the mapping that covers a page out of the tree.
     pub fn remove(&mut self, page: Page) -> Option<OwnedNode<M>> {
-        let node = Node::<M>::remove(&mut self.root, page);
-        self.count -= u64::from(node.is_some());
-        node
-    }
-}
-
-/// The answer of [`lowest_gap`].
-enum Gap {
-    /// The gap starts here.
-    Found(Page),
-    /// None in the subtree; go on from here.
-    Behind(Page),
-}
-
-/// The tree. Functions that change a subtree return whether what the nodes above know of it is old.
-impl<M: Machine> Node<M> {
-    fn lowest_gap(link: &Link<M>, low: Page, pages: u64) -> Gap {
-        let Some(node) = link else { return Gap::Behind(low) };
-        if node.end <= low {
-            return Gap::Behind(low);
-        }
-        let before = node.start.number().saturating_sub(low.number());
-        if before < pages && node.gap < pages {
-            return Gap::Behind(node.end);
-        }
-        let low = match Self::lowest_gap(&node.left, low, pages) {
-            Gap::Behind(low) => low,
-            found @ Gap::Found(_) => return found,
-        };
-        let range = node.mapping.range;
-        if range.start().number().saturating_sub(low.number()) >= pages {
-            return Gap::Found(low);
-        }
-        Self::lowest_gap(&node.right, low.max(range.end()), pages)
+        let before = self.low;
+        let node = Node::<M>::remove(&mut self.root, page, &mut self.low)?;
+        self.count -= 1;
+        self.sum_up(before);
+        Some(node)
     }
 
-    fn height(link: &Link<M>) -> u8 {
-        link.as_ref().map_or(0, |node| node.height)
-    }
-
-    /// Returns the first page from `from` on that no mapping of the subtree covers, or any page
-    /// at or above `end` if there is none below it.
-    fn covered_from(link: &Link<M>, from: Page, end: Page) -> Page {
-        let Some(node) = link.as_ref().filter(|node| node.start <= from && from < node.end) else {
-            return from;
-        };
-        if node.gap == 0 {
-            return node.end;
+    /// Puts the gap that was left out into the sums if another one is left out now, further down.
+    #[inline]
+    fn sum_up(&mut self, before: Low) {
+        if self.low < before {
+            Node::<M>::sum_up(&mut self.root, before.page(), self.low);
         }
-        let range = node.mapping.range;
-        let reached = Self::covered_from(&node.left, from, end);
-        if reached >= end || reached < range.start() {
-            return reached;
-        }
-        Self::covered_from(&node.right, reached.max(range.end()), end)
-    }
-
-    fn facts_in(link: &Link<M>, range: &PageRange) -> Facts {
-        let reaches = |node: &&OwnedNode<M>| node.start < range.end() && range.start() < node.end;
-        let Some(node) = link.as_ref().filter(reaches) else { return Facts::NONE };
-        if range.start() <= node.start && node.end <= range.end() {
-            return node.facts;
-        }
-        let own = node.mapping.range.intersection(range).map_or(Facts::NONE, |_| node.own);
-        own.and(Self::facts_in(&node.left, range)).and(Self::facts_in(&node.right, range))
-    }
-
-    fn alter(link: &mut Link<M>, page: Page, alter_fn: impl FnOnce(&mut Mapping<M>)) -> bool {
-        let Some(node) = link else { return false };
-        let range = node.mapping.range;
-        let is_old = if page < range.start() {
-            Self::alter(&mut node.left, page, alter_fn)
-        } else if page >= range.end() {
-            Self::alter(&mut node.right, page, alter_fn)
-        } else {
-            alter_fn(&mut node.mapping);
-            node.own = Facts::of(&node.mapping);
-            true
-        };
-        is_old && node.update()
     }
 }

@@ -4,7 +4,7 @@
 //! whole tables that finds every table above them at its destination. Refuses to know: what `remap`
 //! allows, which was checked. A move that does not fit is left alone, for `relocation` to make.
 
-use super::leaves::release_tables;
+use super::removal::release_tables;
 use super::route::TABLE_PAGES;
 use super::split::merge_at;
 use crate::addr::{Page, PageRange};
@@ -32,7 +32,7 @@ pub(super) fn move_at_once<M: Machine>(
     place.take(space, state, old, new);
     if tables.from.table() != tables.to.table() {
         let last = Page::from_number(old.end().number() - 1);
-        release_tables(space, state, &old, last, old.end());
+        release_tables(space, &old, state.mappings.beside(&old), last, old.end());
     }
     true
 }

@@ -5,12 +5,13 @@
 
 use super::populate::{Goal, Touch};
 use super::relocation::{OwnedRelocation, Relocation};
-use super::{leaves, move_frames, spans, split};
+use super::{leaves, move_frames, removal, spans, split};
 use crate::addr::{Page, PageRange};
 use crate::address_space::{AddressSpace, State};
 use crate::error::VmError;
 use crate::machine::Machine;
-use crate::mappings::OwnedNode;
+use crate::mappings::{Beside, OwnedNode};
+use crate::page_table;
 use vellum_abi::Protection;
 
 /// How far [`Change::run`] came.
@@ -78,9 +79,25 @@ impl<M: Machine> Change<M> {
         Change::new(range, Work::Unmap, insert)
     }
 
-    /// Marks a range that was cut off a mapping. What is left of that holds the object.
-    pub(super) fn remove(state: &mut State<M>, range: PageRange) -> Change<M> {
-        Change { is_cut_off: true, ..Change::unmap(state, range, None) }
+    /// Removes a range that is all of a mapping, or was cut off one (`beside` is next to the range
+    /// as it is now): at once as far as one step goes. Returns the rest, with the range marked.
+    #[inline]
+    pub(super) fn remove(
+        space: &AddressSpace<M>,
+        state: &mut State<M>,
+        range: PageRange,
+        beside: Beside,
+        is_cut_off: bool,
+        removed: &mut Option<OwnedNode<M>>,
+    ) -> Option<Change<M>> {
+        let cursor = removal::remove(space, &range, &range, beside);
+        if cursor < range.end() {
+            return Some(Change { cursor, is_cut_off, ..Change::unmap(state, range, None) });
+        }
+        if !is_cut_off {
+            *removed = state.mappings.remove(range.start());
+        }
+        None
     }
 
     /// Marks a range for another protection.
@@ -217,11 +234,12 @@ impl<M: Machine> Change<M> {
         removed: &mut Option<OwnedNode<M>>,
     ) {
         let rest = PageRange::between(self.cursor, self.range.end());
-        let whole = if self.is_cut_off {
-            Some(self.range)
-        } else {
-            state.mappings.at_or_above(self.cursor).map(|mapping| mapping.range)
-        };
+        if let Some(part) = rest.filter(|_| self.is_cut_off) {
+            let beside = state.mappings.beside(&self.range);
+            self.cursor = removal::remove(space, &self.range, &part, beside);
+            return;
+        }
+        let whole = state.mappings.at_or_above(self.cursor).map(|mapping| mapping.range);
         let found =
             rest.zip(whole).and_then(|(rest, whole)| Some((whole, whole.intersection(&rest)?)));
         let Some((whole, part)) = found else {
@@ -230,9 +248,9 @@ impl<M: Machine> Change<M> {
         };
         match self.work {
             Work::Unmap => {
-                self.cursor = leaves::clear(space, &part);
-                leaves::release_tables(space, state, &whole, part.start(), self.cursor);
-                if self.cursor == part.end() && !self.is_cut_off {
+                let beside = state.mappings.beside(&whole);
+                self.cursor = removal::remove(space, &whole, &part, beside);
+                if self.cursor == part.end() {
                     *removed = state.mappings.remove(part.start());
                 }
             }
@@ -253,7 +271,8 @@ impl<M: Machine> Change<M> {
             }
             Work::Loosen => self.cursor = spans::loosen(space, &part),
             Work::Vacate => {
-                self.cursor = leaves::clear(space, &part);
+                let walk = page_table::find(&space.machine, space.root, part.start());
+                self.cursor = leaves::clear(space, &part, walk);
                 if self.cursor == part.end() {
                     *removed = state.mappings.remove(part.start());
                 }

@@ -113,7 +113,7 @@ impl Cloning {
             return Ok(());
         }
         let copy = mapping.duplicate_for_clone(&child.machine, &child.account, &child.counters)?;
-        let node = child.node(copy)?;
+        let node = child.node(|| copy)?;
         child.exclusive(|state| state.mappings.insert(node));
         Ok(())
     }
@@ -128,7 +128,7 @@ fn copy_mapping<M: Machine>(
     if child.shared().mappings.find(page).is_some() {
         return Ok(());
     }
-    let node = child.node(mapping.clone())?;
+    let node = child.node(|| mapping.clone())?;
     child.exclusive(|state| state.mappings.insert(node));
     Ok(())
 }

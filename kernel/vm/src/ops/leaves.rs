@@ -5,15 +5,12 @@
 
 use super::spans;
 use crate::addr::{Page, PageRange};
-use crate::address_space::{AddressSpace, State};
+use crate::address_space::AddressSpace;
 use crate::counters::Counter;
 use crate::error::VmError;
 use crate::flush::flush_pages;
 use crate::machine::Machine;
-use crate::page_table::{
-    self, Descriptor, LEAF_LEVEL, Ownership, ROOT_LEVEL, SLOTS, Slot, Table, Walk, span_end,
-    span_start,
-};
+use crate::page_table::{self, Descriptor, Ownership, SLOTS, Slot, Walk};
 use vellum_abi::Protection;
 
 /// Leaves that are changed under one pair of barriers.
@@ -57,27 +54,24 @@ impl Batch {
     }
 }
 
-/// Finds the first leaf of `part` that `select_fn` names, in the table that `part` begins in, if
-/// the process has one there.
+/// Finds the first leaf of `part` that `select_fn` names, in the table that `part` begins in, at
+/// `slot`.
 fn next_leaf<M: Machine>(
-    space: &AddressSpace<M>,
+    machine: &M,
     part: &PageRange,
+    slot: Slot,
     select_fn: impl Fn(Descriptor) -> bool,
-) -> Option<Next> {
-    let machine = &space.machine;
-    let Walk::Leaf(slot) = page_table::find(machine, space.root, part.start()) else {
-        return None;
-    };
+) -> Next {
     let left = SLOTS - slot.index();
     let count = left.min(part.pages() as usize);
     for distance in 0..count {
         let slot = slot.table().slot(slot.index() + distance);
         let leaf = machine.read(slot);
         if leaf.is_valid() && select_fn(leaf) {
-            return Some(Next::Leaf(part.start().add(distance as u64), slot, leaf));
+            return Next::Leaf(part.start().add(distance as u64), slot, leaf);
         }
     }
-    Some(Next::Behind(part.start().add(count as u64)))
+    Next::Behind(part.start().add(count as u64))
 }
 
 /// Breaks the valid leaves from the start of `part` on that `select_fn` names, up to the end of
@@ -90,10 +84,25 @@ pub(super) fn break_leaves<M: Machine>(
     select_fn: impl Fn(Descriptor) -> bool,
     use_fn: impl FnOnce(&Batch),
 ) -> Option<Page> {
+    match page_table::find(&space.machine, space.root, part.start()) {
+        Walk::Leaf(slot) => Some(break_leaves_from(space, part, slot, most, select_fn, use_fn)),
+        _ => None,
+    }
+}
+
+/// Likewise, where the leaf of the first page is at `slot`.
+fn break_leaves_from<M: Machine>(
+    space: &AddressSpace<M>,
+    part: &PageRange,
+    slot: Slot,
+    most: usize,
+    select_fn: impl Fn(Descriptor) -> bool,
+    use_fn: impl FnOnce(&Batch),
+) -> Page {
     let machine = &space.machine;
-    let (first, slot, leaf) = match next_leaf(space, part, &select_fn)? {
+    let (first, slot, leaf) = match next_leaf(machine, part, slot, &select_fn) {
         Next::Leaf(first, slot, leaf) => (first, slot, leaf),
-        Next::Behind(page) => return Some(page),
+        Next::Behind(page) => return page,
     };
     let left = (SLOTS - slot.index()).min(BATCH).min(most) as u64;
     let length = left.min(part.end().number() - first.number()) as usize;
@@ -110,40 +119,41 @@ pub(super) fn break_leaves<M: Machine>(
     }
     flush_pages(space, batch.entries().map(|(page, _, _)| page));
     use_fn(&batch);
-    Some(first.add(length as u64))
+    first.add(length as u64)
 }
 
-/// Empties leaves and gives private frames back.
-pub(super) fn clear<M: Machine>(space: &AddressSpace<M>, part: &PageRange) -> Page {
-    clear_selected(space, part, |_| true).unwrap_or_else(|| spans::clear(space, part))
+/// Empties leaves and gives private frames back. `walk` is the one to the first page.
+pub(super) fn clear<M: Machine>(space: &AddressSpace<M>, part: &PageRange, walk: Walk) -> Page {
+    match walk {
+        Walk::Leaf(slot) => {
+            break_leaves_from(space, part, slot, BATCH, |_| true, |batch| free(space, batch))
+        }
+        walk => spans::clear(space, part, walk),
+    }
 }
 
 /// Empties private leaves alone; pages that show the object go on showing it.
 pub(super) fn clear_private<M: Machine>(space: &AddressSpace<M>, part: &PageRange) -> Page {
-    let cleared = clear_selected(space, part, |leaf| leaf.ownership() == Ownership::Private);
-    cleared.unwrap_or_else(|| spans::clear_private(space, part))
+    let is_private = |leaf: Descriptor| leaf.ownership() == Ownership::Private;
+    break_leaves(space, part, BATCH, is_private, |batch| free(space, batch))
+        .unwrap_or_else(|| spans::clear_private(space, part))
 }
 
-fn clear_selected<M: Machine>(
-    space: &AddressSpace<M>,
-    part: &PageRange,
-    select_fn: impl Fn(Descriptor) -> bool,
-) -> Option<Page> {
-    break_leaves(space, part, BATCH, select_fn, |batch| {
-        let mut freed = 0;
-        for (_, _, leaf) in batch.entries() {
-            if leaf.ownership() == Ownership::Private {
-                if let Some(frame) = space.machine.release_frame(leaf.frame()) {
-                    space.machine.free_frame(frame);
-                }
-                freed += 1;
+/// Gives the private frames of broken leaves back.
+fn free<M: Machine>(space: &AddressSpace<M>, batch: &Batch) {
+    let mut freed = 0;
+    for (_, _, leaf) in batch.entries() {
+        if leaf.ownership() == Ownership::Private {
+            if let Some(frame) = space.machine.release_frame(leaf.frame()) {
+                space.machine.free_frame(frame);
             }
+            freed += 1;
         }
-        if freed != 0 {
-            space.account.credit_frames(freed);
-            space.counters.subtract(Counter::PrivateFrames, freed);
-        }
-    })
+    }
+    if freed != 0 {
+        space.account.credit_frames(freed);
+        space.counters.subtract(Counter::PrivateFrames, freed);
+    }
 }
 
 /// Gives leaves another protection, with break-before-make: the memory attribute may change.
@@ -272,53 +282,4 @@ fn prepare_frame<M: Machine>(space: &AddressSpace<M>, old: Descriptor, new: Desc
     if gains(Protection::EXECUTE) {
         space.machine.sync_executable(old.frame());
     }
-}
-
-/// Frees the tables between `visited` and `cursor` that no mapping needs any more.
-///
-/// `whole` is the mapping that is being removed, emptied up to `cursor`. A table goes when its
-/// span lies between the mapping's neighbours and the cursor has left the mapping's part of it.
-pub(super) fn release_tables<M: Machine>(
-    space: &AddressSpace<M>,
-    state: &State<M>,
-    whole: &PageRange,
-    visited: Page,
-    cursor: Page,
-) {
-    let low = state.mappings.below(whole.start()).map(|mapping| mapping.range.end());
-    let high = state.mappings.at_or_above(whole.end()).map(|mapping| mapping.range.start());
-    for level in (ROOT_LEVEL + 1..=LEAF_LEVEL).rev() {
-        let (start, end) = (span_start(visited, level - 1), span_end(visited, level - 1));
-        let needed = low.is_some_and(|low| start < low) || high.is_some_and(|high| end > high);
-        if needed || cursor < end.min(whole.end()) {
-            // A table above spans more, so it is needed too.
-            return;
-        }
-        unlink_table(space, visited, level);
-    }
-}
-
-/// Takes the empty table of `level` on the way to a page out of the tree and frees it.
-fn unlink_table<M: Machine>(space: &AddressSpace<M>, page: Page, level: u32) {
-    let machine = &space.machine;
-    let mut table = space.root;
-    for above in ROOT_LEVEL..level {
-        let slot = table.slot(page.table_index(above));
-        let descriptor = machine.read(slot);
-        if !descriptor.is_own_table() {
-            return;
-        }
-        table = Table::new(descriptor.frame());
-        if above + 1 == level {
-            machine.write(slot, Descriptor::EMPTY);
-        }
-    }
-    // Orders the empty slot before the TLBI, which must name table descriptors too (VAE1IS, not
-    // VALE1IS): walk caches would lead into the freed frame.
-    machine.dsb_ishst();
-    machine.tlbi_page(space.asid(), page);
-    machine.dsb_ish();
-    space.counters.add(Counter::Tlbi, 1);
-    space.counters.subtract(Counter::TableFrames, 1);
-    page_table::free_table(machine, &space.account, table);
 }

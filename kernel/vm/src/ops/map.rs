@@ -3,23 +3,22 @@
 use super::change::Change;
 use super::policy::suits;
 use super::populate::{Goal, Touch};
-use super::split::{Splits, put};
+use super::split::{Splits, merge_at};
 use crate::addr::{Page, PageRange};
 use crate::address_space::{AddressSpace, State};
 use crate::counters::Counters;
 use crate::error::{Refusal, VmError};
 use crate::machine::Machine;
-use crate::mapping::{Mapping, MappingKind};
+use crate::mapping::{Mapping, MappingKind, Terms};
+use crate::mappings::Room;
 use crate::object::MemoryObject;
 use crate::page_table::Sharing;
 use crate::refpage;
 use crate::sequence::Sequence;
 use crate::tag::Tag;
 use crate::tag_pages::TagUse;
+use core::ptr;
 use vellum_abi::{MapFlags, MapOptions, PAGE_SIZE, Policy, Protection, Switches};
-
-/// Where mappings go that have no wish: far from where programs are linked.
-pub(super) const BASE: Page = Page::containing(0x10_0000_0000);
 
 /// What `map` asks for.
 pub struct MapRequest<M: Machine> {
@@ -102,22 +101,23 @@ impl<M: Machine> MapRequest<M> {
     }
 
     /// Chooses the range: the one that FIXED names, the wish if it is free, or the lowest gap.
-    fn place(&self, state: &State<M>) -> Result<PageRange, VmError> {
+    #[inline]
+    fn place<'a>(&self, state: &'a State<M>) -> Result<Room<'a, M>, VmError> {
         let flags = self.options.flags;
         if flags.contains(MapFlags::FIXED) || self.address != 0 {
-            let range = PageRange::new(self.address, self.length)?;
-            if flags.contains(MapFlags::REPLACE) || state.mappings.is_free(&range) {
-                return Ok(range);
+            let room = state.mappings.room(PageRange::new(self.address, self.length)?);
+            if flags.contains(MapFlags::REPLACE) || room.is_free() {
+                return Ok(room);
             }
             if flags.contains(MapFlags::FIXED) {
                 return Err(VmError::Overlap);
             }
         }
-        let gap = state.mappings.find_room(BASE, self.length / PAGE_SIZE);
-        gap.ok_or(VmError::OutOfAddresses)
+        state.mappings.find_room(self.length / PAGE_SIZE).ok_or(VmError::OutOfAddresses)
     }
 
     /// Returns what `protect` may allow later.
+    #[inline]
     fn maximum(&self) -> Protection {
         match (self.options.flags.contains(MapFlags::GUARD), self.object.is_device()) {
             (true, _) => Protection::NONE,
@@ -126,61 +126,124 @@ impl<M: Machine> MapRequest<M> {
         }
     }
 
-    fn mapping(&self, range: PageRange, kind: MappingKind, shown: &Shown<M>) -> Mapping<M> {
-        let positional = shown.object.is_positional();
-        Mapping {
-            range,
-            object: shown.object.clone(),
-            hint: shown.hint.clone(),
-            offset: if positional { self.offset / PAGE_SIZE } else { 0 },
-            protection: self.options.protection,
-            maximum: self.maximum(),
-            sharing: self.sharing(),
-            sealed: self.options.flags.contains(MapFlags::SEALED),
-            kind,
-            policy: self.options.policy,
-            switches: self.options.switches,
-            around: self.options.around,
-            sequence: Sequence::default(),
-        }
+    #[inline]
+    fn is_sealed(&self) -> bool {
+        self.options.flags.contains(MapFlags::SEALED)
+    }
+
+    /// Returns whether the mapping is to show another object than the one that is asked for.
+    #[inline]
+    fn needs_another(&self) -> bool {
+        let MapOptions { flags, policy, .. } = self.options;
+        flags.contains(MapFlags::TAG_HINT) || policy == Policy::InMapping
     }
 }
 
-/// What a mapping shows: the object that was asked for, or one that `map` finds or makes. What is
+/// What `map` finds or makes for a mapping to show instead of the object that was asked for. What is
 /// made goes again with this, if no mapping has it by then.
-struct Shown<M: Machine> {
+struct Made<M: Machine> {
     object: M::Shared<MemoryObject<M>>,
     hint: Option<TagUse<M>>,
 }
 
-impl<M: Machine> Shown<M> {
+impl<M: Machine> Made<M> {
     /// Finds or makes it, outside every lock. What that writes is counted in `counters`.
     fn of(
         space: &AddressSpace<M>,
         request: &MapRequest<M>,
         counters: &Counters,
-    ) -> Result<Shown<M>, VmError> {
+    ) -> Result<Made<M>, VmError> {
         let MapOptions { flags, policy, tag, switches, .. } = request.options;
         let machine = &space.machine;
-        let mut shown = Shown { object: request.object.clone(), hint: None };
+        let mut made = Made { object: request.object.clone(), hint: None };
         // Tag zero on zeros is anonymous memory, which is there already.
         if flags.contains(MapFlags::TAG_HINT) && tag != 0 {
             let tag = Tag::new(u64::from(tag)).ok_or(VmError::TagsUnsupported)?;
             let spans = Switches::SHARED_TABLES | Switches::HUGE;
-            shown = if switches.intersection(spans) == Switches::NONE {
+            made = if switches.intersection(spans) == Switches::NONE {
                 let (hint, object) = TagUse::new(machine, tag, counters)?;
-                Shown { object, hint: Some(hint) }
+                Made { object, hint: Some(hint) }
             } else {
                 // The tables and the block of the kernel's page would be at everybody's expense.
                 let own = refpage::tagged(machine, &space.account, tag, counters)?;
-                Shown { object: machine.share(own)?, hint: None }
+                Made { object: machine.share(own)?, hint: None }
             };
         }
         if policy == Policy::InMapping {
-            let own = shown.object.duplicate(&space.account, counters)?;
-            shown = Shown { object: machine.share(own)?, hint: None };
+            let own = made.object.duplicate(&space.account, counters)?;
+            made = Made { object: machine.share(own)?, hint: None };
         }
-        Ok(shown)
+        Ok(made)
+    }
+}
+
+/// A mapping that is to be: all of it but its range.
+struct Plan<'a, M: Machine> {
+    request: &'a MapRequest<M>,
+    object: &'a M::Shared<MemoryObject<M>>,
+    hint: Option<&'a TagUse<M>>,
+    kind: MappingKind,
+    /// The page of the object that the first page shows.
+    offset: u64,
+    maximum: Protection,
+    sharing: Sharing,
+}
+
+impl<'a, M: Machine> Plan<'a, M> {
+    #[inline]
+    fn new(
+        request: &'a MapRequest<M>,
+        kind: MappingKind,
+        object: &'a M::Shared<MemoryObject<M>>,
+        hint: Option<&'a TagUse<M>>,
+    ) -> Plan<'a, M> {
+        let offset = if object.is_positional() { request.offset / PAGE_SIZE } else { 0 };
+        let (maximum, sharing) = (request.maximum(), request.sharing());
+        Plan { request, object, hint, kind, offset, maximum, sharing }
+    }
+
+    #[inline]
+    fn terms(&self) -> u64 {
+        let MapOptions { protection, policy, switches, around, .. } = self.request.options;
+        let (maximum, sharing, kind) = (self.maximum, self.sharing, self.kind);
+        let sealed = self.request.is_sealed();
+        Terms { protection, maximum, sharing, sealed, kind, policy, switches, around }.word()
+    }
+
+    /// Returns whether a mapping could go on as this one.
+    #[inline]
+    fn continues(&self, low: &Mapping<M>, start: Page) -> bool {
+        low.continues_at(start, self.object, self.offset, self.terms())
+    }
+
+    /// Returns whether this one could go on as a mapping.
+    #[inline]
+    fn goes_on_in(&self, high: &Mapping<M>, range: &PageRange) -> bool {
+        high.range.start() == range.end()
+            && ptr::eq(&raw const *high.object, &raw const **self.object)
+            && (!self.object.is_positional() || self.offset + range.pages() == high.offset)
+            && high.terms() == self.terms()
+            && high.sequence.is_idle()
+    }
+
+    #[inline]
+    fn mapping(&self, range: PageRange) -> Mapping<M> {
+        let MapOptions { protection, policy, switches, around, .. } = self.request.options;
+        Mapping {
+            range,
+            object: self.object.clone(),
+            hint: self.hint.cloned(),
+            offset: self.offset,
+            protection,
+            maximum: self.maximum,
+            sharing: self.sharing,
+            sealed: self.request.is_sealed(),
+            kind: self.kind,
+            policy,
+            switches,
+            around,
+            sequence: Sequence::default(),
+        }
     }
 }
 
@@ -227,43 +290,80 @@ impl<M: Machine> AddressSpace<M> {
         self.map_as(request, MappingKind::Kernel)
     }
 
+    #[inline]
     fn map_as(
         &self,
         request: &MapRequest<M>,
         kind: MappingKind,
     ) -> Result<(u64, Option<Change<M>>), Refusal> {
         request.check(&self.machine)?;
-        // A refused call has changed nothing, so what is made for it counts only when it is mapped.
-        let made = Counters::new();
-        let shown = Shown::of(self, request, &made)?;
-        let mapped = self.begin_change(|state| {
-            let range = request.place(state)?;
-            let address = range.start().address();
-            if !state.mappings.is_free(&range) {
-                let mapping = request.mapping(range, kind, &shown);
-                return Ok((address, Some(self.replace(state, mapping)?)));
-            }
-            let mapping = request.mapping(range, kind, &shown);
-            if request.options.policy == Policy::Eager
-                && let Some(touch) = Touch::eager(request.options.protection, Goal::Mapping)
-            {
-                // Not merged before it is populated: it may have to go again.
-                state.mappings.insert(self.node(mapping)?);
-                return Ok((address, Some(Change::populate(state, range, touch))));
-            }
-            put(self, state, mapping)?;
-            Ok((address, None))
-        });
-        mapped.inspect(|_| refpage::count(&self.counters, refpage::created(&made)))
+        if request.needs_another() {
+            return self.map_another(request, kind);
+        }
+        self.map_planned(&Plan::new(request, kind, &request.object, None))
     }
 
-    fn replace(&self, state: &mut State<M>, mapping: Mapping<M>) -> Result<Change<M>, VmError> {
-        let range = mapping.range;
+    #[cold]
+    fn map_another(
+        &self,
+        request: &MapRequest<M>,
+        kind: MappingKind,
+    ) -> Result<(u64, Option<Change<M>>), Refusal> {
+        // A refused call has changed nothing, so what is made for it counts only when it is mapped.
+        let counters = Counters::new();
+        let made = Made::of(self, request, &counters)?;
+        let plan = Plan::new(request, kind, &made.object, made.hint.as_ref());
+        let mapped = self.map_planned(&plan);
+        mapped.inspect(|_| refpage::count(&self.counters, refpage::created(&counters)))
+    }
+
+    fn map_planned(&self, plan: &Plan<'_, M>) -> Result<(u64, Option<Change<M>>), Refusal> {
+        self.begin_change(|state| {
+            let room = plan.request.place(state)?;
+            let range = room.range;
+            let address = range.start().address();
+            if !room.is_free() {
+                return Ok((address, Some(self.replace(state, plan, range)?)));
+            }
+            let options = &plan.request.options;
+            if options.policy == Policy::Eager
+                && let Some(touch) = Touch::eager(options.protection, Goal::Mapping)
+            {
+                // Not merged before it is populated: it may have to go again.
+                let node = self.node(|| plan.mapping(range))?;
+                state.mappings.insert(node);
+                return Ok((address, Some(Change::populate(state, range, touch))));
+            }
+            let joins_high = room.above.is_some_and(|above| plan.goes_on_in(above, &range));
+            if !joins_high
+                && let Some(below) = room.below
+                && plan.continues(below, range.start())
+            {
+                // The usual case of a heap that grows: no node is made to be merged at once.
+                let (whole, end) = (below.range, range.end());
+                state.mappings.alter_end(&whole, end, |below| below.absorb(end));
+                return Ok((address, None));
+            }
+            state.mappings.insert(self.node(|| plan.mapping(range))?);
+            if joins_high {
+                merge_at(self, state, range.end());
+                merge_at(self, state, range.start());
+            }
+            Ok((address, None))
+        })
+    }
+
+    fn replace(
+        &self,
+        state: &mut State<M>,
+        plan: &Plan<'_, M>,
+        range: PageRange,
+    ) -> Result<Change<M>, VmError> {
         if state.mappings.facts(&range).any_sealed() {
             return Err(VmError::Sealed);
         }
         let splits = Splits::prepare(self, state, &range)?;
-        match self.node(mapping) {
+        match self.node(|| plan.mapping(range)) {
             Ok(node) => {
                 splits.apply(state);
                 Ok(Change::unmap(state, range, Some(node)))

@@ -22,6 +22,7 @@ mod protect;
 mod query;
 mod relocation;
 mod remap;
+mod removal;
 mod reserve;
 mod route;
 mod spans;

@@ -96,7 +96,7 @@ impl<M: Machine> Nodes<M> {
         };
         let [lower, upper] = journey.cut();
         let above = lower.map(|lower| lower.end());
-        let target = space.node(mapping.moved(journey.old.start(), journey.new))?;
+        let target = space.node(|| mapping.moved(journey.old.start(), journey.new))?;
         let mut nodes = Nodes { lower: None, upper: None, target };
         let taken = splits(lower).and_then(|lower| {
             nodes.lower = lower;

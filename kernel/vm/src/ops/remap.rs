@@ -5,7 +5,6 @@
 
 use super::at_once::move_at_once;
 use super::change::Change;
-use super::map::BASE;
 use super::populate::Touch;
 use super::relocation::{Journey, Relocation};
 use super::route::TABLE_PAGES;
@@ -15,6 +14,7 @@ use crate::address_space::{AddressSpace, State};
 use crate::error::{Refusal, VmError};
 use crate::machine::Machine;
 use crate::mapping::Mapping;
+use crate::mappings::ROOM;
 use crate::page_table::Sharing;
 use vellum_abi::{PAGE_SIZE, RemapFlags};
 
@@ -130,7 +130,7 @@ impl Plan {
         if !self.flags.contains(RemapFlags::MAYMOVE) {
             return Err(VmError::OutOfAddresses);
         }
-        let gap = |pages| state.mappings.find_gap(BASE, pages);
+        let gap = |pages| state.mappings.find_gap(ROOM, pages);
         let lowest = gap(self.pages).ok_or(VmError::OutOfAddresses)?;
         if self.pages < TABLE_PAGES || self.shift(lowest.start()) == 0 {
             return Ok(lowest);

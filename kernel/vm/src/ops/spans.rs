@@ -17,9 +17,9 @@ use crate::page_table::{
     self, Descriptor, LEAF_LEVEL, SLOTS, Slot, Table, Walk, span_end, span_start,
 };
 
-/// Removes everything.
-pub(super) fn clear<M: Machine>(space: &AddressSpace<M>, part: &PageRange) -> Page {
-    match page_table::find(&space.machine, space.root, part.start()) {
+/// Removes everything. `walk` is the one to the first page.
+pub(super) fn clear<M: Machine>(space: &AddressSpace<M>, part: &PageRange, walk: Walk) -> Page {
+    match walk {
         Walk::Block { slot, block } if block.is_private_block() => {
             free_or_split(space, part, slot, block)
         }

@@ -21,12 +21,15 @@ impl<M: Machine> AddressSpace<M> {
     ///
     /// # Errors
     /// `LimitReached` at [`MAX_MAPPINGS`]; `OutOfKernelMemory`, `LimitReached`.
-    pub(super) fn node(&self, mapping: Mapping<M>) -> Result<OwnedNode<M>, VmError> {
+    pub(super) fn node(
+        &self,
+        mapping_fn: impl FnOnce() -> Mapping<M>,
+    ) -> Result<OwnedNode<M>, VmError> {
         if self.counters.value(Counter::Mappings) >= MAX_MAPPINGS {
             return Err(VmError::LimitReached);
         }
         self.account.charge_kernel(size_of::<Node<M>>())?;
-        Node::allocate(&self.machine, mapping).map_err(|error| {
+        Node::allocate(&self.machine, mapping_fn()).map_err(|error| {
             self.account.credit_kernel(size_of::<Node<M>>());
             error.into()
         })
@@ -93,48 +96,23 @@ fn tail_node<M: Machine>(
     at: Page,
 ) -> Result<Option<OwnedNode<M>>, VmError> {
     let inside = state.mappings.find(at).filter(|mapping| mapping.range.start() < at);
-    inside.map(|mapping| space.node(mapping.tail(at))).transpose()
+    inside.map(|mapping| space.node(|| mapping.tail(at))).transpose()
 }
 
-/// Puts a mapping into its free range: as part of a neighbour that it continues, or as a node.
-///
-/// # Errors
-/// `OutOfKernelMemory`, `LimitReached`.
-pub(super) fn put<M: Machine>(
-    space: &AddressSpace<M>,
+/// Takes an end off the mapping that covers `whole`, in its place: no memory is needed. Returns
+/// whether the range is an end of it; otherwise nothing was done.
+#[inline]
+pub(super) fn cut_off<M: Machine>(
     state: &mut State<M>,
-    mapping: Mapping<M>,
-) -> Result<(), VmError> {
-    let range = mapping.range;
-    let (low, high) = state.mappings.around(range.start());
-    let joins_high = high.is_some_and(|high| mapping.continues_in(high));
-    if let Some(low) = low.filter(|low| !joins_high && low.continues_in(&mapping)) {
-        // The usual case of a heap that grows: no node is made to be merged at once.
-        let start = low.range.start();
-        state.mappings.alter(start, |low| low.absorb(&mapping));
-        return Ok(());
-    }
-    state.mappings.insert(space.node(mapping)?);
-    if joins_high {
-        merge_at(space, state, range.end());
-        merge_at(space, state, range.start());
-    }
-    Ok(())
-}
-
-/// Takes an end off the one mapping that covers a range and begins or ends with it, in its place:
-/// no memory is needed. Returns whether that is how it is; otherwise nothing was done.
-pub(super) fn cut_off<M: Machine>(state: &mut State<M>, range: &PageRange) -> bool {
-    let Some(mapping) = state.mappings.at_or_above(range.start()) else { return false };
-    let whole = mapping.range;
-    let at_start = whole.start() == range.start();
-    if !range.is_within(&whole) || at_start == (whole.end() == range.end()) {
-        return false;
-    }
-    if at_start {
-        state.mappings.alter(whole.start(), |rest| *rest = rest.tail(range.end()));
-    } else {
-        state.mappings.alter(whole.start(), |rest| rest.truncate(range.start()));
+    whole: &PageRange,
+    range: &PageRange,
+) -> bool {
+    match (range.start() == whole.start(), range.end() == whole.end()) {
+        (true, false) => state.mappings.alter(whole.start(), |rest| rest.begin_at(range.end())),
+        (false, true) => {
+            state.mappings.alter_end(whole, range.start(), |rest| rest.truncate(range.start()));
+        }
+        _ => return false,
     }
     true
 }
@@ -147,7 +125,7 @@ pub(super) fn merge_at<M: Machine>(space: &AddressSpace<M>, state: &mut State<M>
     }
     let start = low.range.start();
     let Some(high) = state.mappings.remove(at) else { return };
-    state.mappings.alter(start, |low| low.absorb(high.mapping()));
+    state.mappings.alter(start, |low| low.absorb(high.mapping().range.end()));
     // Not its object's last mapping: `low` has the same object.
     space.recycle(high);
 }

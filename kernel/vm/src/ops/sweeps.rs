@@ -6,7 +6,7 @@
 use super::change::Change;
 use super::populate::Touch;
 use super::relocation::Relocation;
-use super::{carry, leaves};
+use super::{carry, removal};
 use crate::addr::PageRange;
 use crate::address_space::{AddressSpace, State};
 use crate::error::VmError;
@@ -57,7 +57,8 @@ impl<M: Machine> Change<M> {
         let journey = *relocation.journey();
         self.cursor = carry::carry(space, &mut relocation.reserve, part, journey.route());
         if !journey.retains {
-            leaves::release_tables(space, state, whole, part.start(), self.cursor);
+            let beside = state.mappings.beside(whole);
+            removal::release_tables(space, whole, beside, part.start(), self.cursor);
             if self.cursor == whole.end() {
                 *removed = state.mappings.remove(part.start());
             }

@@ -3,7 +3,7 @@
 use crate::support::{HERE, READ, RW, RWT, Rig, WRITE, range};
 use vellum_abi::{ExitKind, MapFlags, PAGE_SIZE, Protection};
 use vellum_model::{ModelOptions, Single};
-use vellum_vm::addr::{Page, UserPointer};
+use vellum_vm::addr::{Page, PageRange, UserPointer};
 use vellum_vm::error::{Refusal, VmError};
 use vellum_vm::fault::Outcome;
 use vellum_vm::ops::{AccessRefusal, Progress};
@@ -78,7 +78,9 @@ fn a_change_pauses_only_while_something_waits_and_goes_on_from_its_cursor() {
     }
     assert_eq!(rig.stat().private_frames, 0);
     rig.model.set_pause(false);
-    let mut change = rig.space.unmap(range(HERE, 300)).expect("mapped");
+    rig.store(0, HERE, 1).expect("a frame");
+    (100..300).for_each(|number| rig.store(0, page(number), 1).expect("a frame"));
+    let mut change = rig.space.unmap(range(HERE, 300)).expect("mapped").expect("201 leaves");
     assert_eq!(change.run(&rig.space), Progress::Done);
     assert_eq!((rig.stat().mappings, rig.stat().pt_frames), (0, 1));
     rig.finish(options());
@@ -143,6 +145,22 @@ fn a_mapping_put_in_place_of_others_appears_at_once_or_not_at_all() {
 }
 
 #[test]
+fn mappings_at_both_ends_of_the_user_half_leave_no_table() {
+    let rig = Host::new();
+    let zero = rig.tagged(0);
+    let whole = PageRange::whole();
+    for page in [whole.start(), Page::from_number(whole.end().number() - 1)] {
+        rig.map(&zero, page.address(), 1, RW);
+        assert_eq!(rig.store(0, page.address(), 1), Ok(()));
+        assert_eq!(rig.stat().pt_frames, 4);
+        rig.unmap(page.address(), 1);
+        assert_eq!(rig.stat().pt_frames, 1);
+    }
+    drop(zero);
+    rig.finish(options());
+}
+
+#[test]
 fn an_address_space_may_be_dropped_in_the_middle_of_a_change() {
     let rig = Host::new();
     let other = rig.beside(&rig.account);
@@ -151,7 +169,7 @@ fn an_address_space_may_be_dropped_in_the_middle_of_a_change() {
         let target = Page::containing(page(number));
         assert_eq!(other.space.handle_fault(target, WRITE), Outcome::Resume);
     }
-    let mut change = other.space.unmap(range(HERE, 300)).expect("mapped");
+    let mut change = other.space.unmap(range(HERE, 300)).expect("mapped").expect("300 leaves");
     assert!(!change.step(&other.space));
     drop((change, other));
     rig.finish(options());

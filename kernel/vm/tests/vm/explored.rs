@@ -90,9 +90,9 @@ pub(crate) fn cpu(
 }
 
 /// Begins a change as often as it is refused because of another, and completes it.
-pub(crate) fn change(
+pub(crate) fn change<C: Into<Option<Change<Model<Explored>>>>>(
     rig: &Race,
-    begin_fn: impl Fn(&Space<Explored>) -> Result<Change<Model<Explored>>, Refusal>,
+    begin_fn: impl Fn(&Space<Explored>) -> Result<C, Refusal>,
 ) -> Result<(), Refusal> {
     loop {
         match begin_fn(&rig.space) {

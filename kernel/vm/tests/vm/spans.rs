@@ -273,7 +273,7 @@ fn perform(
     let part = |at: u64, pages: u64| range(address(at), pages);
     let changed = |begun: Result<_, _>| match begun {
         Ok(change) => {
-            rig.complete(Ok(change));
+            rig.complete::<Option<_>>(Ok(change));
             "done".to_string()
         }
         Err(refusal) => format!("{refusal:?}"),
@@ -287,8 +287,10 @@ fn perform(
         Deed::StoreTag(number, tag) => {
             format!("{:?}", rig.store_tag(0, address(number), u64::from(tag)))
         }
-        Deed::Protect(at, pages, to) => changed(rig.space.protect(part(at, pages), to | always)),
-        Deed::Decommit(at, pages) => changed(rig.space.decommit(part(at, pages))),
+        Deed::Protect(at, pages, to) => {
+            changed(rig.space.protect(part(at, pages), to | always).map(Some))
+        }
+        Deed::Decommit(at, pages) => changed(rig.space.decommit(part(at, pages)).map(Some)),
         Deed::Unmap(at, pages) => changed(rig.space.unmap(part(at, pages))),
         Deed::Map(at, pages, protection) => {
             map(rig, object, address(at), pages, (protection | always, switches));

@@ -148,14 +148,14 @@ impl<F: Family> Rig<F> {
             options: MapOptions { protection, flags, ..MapOptions::default() },
             maximum: Protection::ALL,
         })?;
-        change.into_iter().for_each(|change| self.complete(Ok(change)));
+        self.complete(Ok(change));
         Ok(address)
     }
 
-    /// Steps a change until it is done.
-    pub(crate) fn complete(&self, begun: Result<Change<Model<F>>, Refusal>) {
-        let mut change = begun.expect("a change that may begin");
-        while !change.step(&self.space) {}
+    /// Steps a change until it is done, if it was not done at once.
+    pub(crate) fn complete<C: Into<Option<Change<Model<F>>>>>(&self, begun: Result<C, Refusal>) {
+        let rest = begun.expect("a change that may begin").into();
+        rest.into_iter().for_each(|mut change| while !change.step(&self.space) {});
     }
 
     pub(crate) fn unmap(&self, address: u64, pages: u64) {

@@ -11,7 +11,7 @@ use vellum_vm::counters::Counters;
 use vellum_vm::facts::Facts;
 use vellum_vm::machine::Pools;
 use vellum_vm::mapping::{Mapping, MappingKind};
-use vellum_vm::mappings::{Mappings, Node};
+use vellum_vm::mappings::{Mappings, Node, ROOM};
 use vellum_vm::object::MemoryObject;
 use vellum_vm::page_table::Sharing;
 use vellum_vm::refpage;
@@ -19,8 +19,8 @@ use vellum_vm::sequence::Sequence;
 use vellum_vm::tag::Tag;
 
 type Host = Model<Single>;
-/// The first page of every test, and how many follow.
-const BASE: u64 = 1 << 20;
+/// The first page of every test, and how many follow: on both sides of where room is looked for.
+const BASE: u64 = ROOM.number() - 100;
 const PAGES: u64 = 400;
 
 struct Tree {
@@ -110,14 +110,33 @@ fn compare(tree: &Tree, flat: &BTreeMap<u64, u64>, page: u64, pages: u64) {
     assert_eq!(mappings.is_free(&asked), covered == 0);
     let (low, high) = mappings.around(here);
     assert_eq!((bounds(low), bounds(high)), (below, above));
+    if let Some((mapping, beside)) = mappings.at(here) {
+        let (start, end) = bounds(Some(mapping)).expect("bounds");
+        let low = flat.range(..start).next_back().map_or(0, |(_, end)| *end);
+        let high = flat.range(end..).next().map_or(1 << 36, |(start, _)| *start);
+        assert_eq!((beside.low.number(), beside.high.number()), (low, high));
+        assert_eq!(mappings.beside(&mapping.range), beside);
+    }
     assert_eq!(mappings.facts(&asked), naive_facts(mappings, &asked));
     let inside: Vec<_> = in_range(mappings, &asked).map(|found| bounds(Some(found))).collect();
     let overlapping = flat.iter().map(pair).filter(|(a, b)| *a < page + pages && *b > page);
     assert_eq!(inside, overlapping.map(Some).collect::<Vec<_>>());
     let gap = mappings.find_gap(here, pages).map(|gap| gap.start().number());
     assert_eq!(gap, Some(lowest_room(flat, page, pages)));
+    compare_room(mappings, flat, pages);
     assert_eq!(mappings.count(), flat.len() as u64);
     tree.check_balance();
+}
+
+/// The best place is the lowest that fits, and what is beside it is known.
+fn compare_room(mappings: &Mappings<Host>, flat: &BTreeMap<u64, u64>, pages: u64) {
+    let room = mappings.find_room(pages).expect("room above everything");
+    let start = lowest_room(flat, ROOM.number(), pages);
+    assert_eq!(room.range, range(start, start + pages));
+    let pair = |(start, end): (&u64, &u64)| (*start, *end);
+    assert_eq!(bounds(room.below), flat.iter().map(pair).rfind(|(_, end)| *end <= start));
+    assert_eq!(bounds(room.above), flat.range(start..).next().map(pair));
+    assert!(room.is_free() && mappings.is_free(&room.range));
 }
 
 /// What is true of any mapping of a range, by looking at every page.
@@ -151,11 +170,15 @@ fn facts_name_what_stands_against_an_operation_and_nothing_else() {
 #[derive(Clone, Copy, Debug)]
 enum Op {
     Insert(u64, u64, u8),
+    /// Lets the mapping that covers a page grow up to its neighbour, or by some pages.
+    Grow(u64, u64),
     /// Takes pages off the start or the end of the mapping that covers a page.
     Shrink(u64, bool),
     Remove(u64),
     /// Gives the mapping of a page a new place, if that is between its neighbours.
     Shift(u64, u64, u64),
+    /// Gives the mapping that covers a page a protection of these bits.
+    Protect(u64, u64),
     Ask(u64, u64),
 }
 
@@ -169,6 +192,8 @@ fn op() -> impl Strategy<Value = Op> {
         2 => page().prop_map(Op::Remove),
         3 => (page(), -12..12i64, 1..9u64)
             .prop_map(|(page, by, pages)| Op::Shift(page, page.saturating_add_signed(by), pages)),
+        1 => (page(), 1..9u64).prop_map(|(page, pages)| Op::Grow(page, pages)),
+        1 => (page(), 0..16u64).prop_map(|(page, bits)| Op::Protect(page, bits)),
         2 => (page(), 1..20u64).prop_map(|(page, pages)| Op::Ask(page, pages)),
     ]
 }
@@ -183,6 +208,15 @@ fn shift(tree: &mut Tree, flat: &mut BTreeMap<u64, u64>, page: u64, to: PageRang
         flat.remove(&start);
         flat.insert(to.start().number(), to.end().number());
     }
+}
+
+fn grow(tree: &mut Tree, flat: &mut BTreeMap<u64, u64>, page: u64, pages: u64) {
+    let here = Page::from_number(page);
+    let Some((start, end)) = bounds(tree.mappings.find(here)) else { return };
+    let next = flat.range(end..).next().map_or(u64::MAX, |(next, _)| *next);
+    let grown = range(start, next.min(end + pages));
+    tree.mappings.alter_end(&range(start, end), grown.end(), |low| low.absorb(grown.end()));
+    flat.insert(start, grown.end().number());
 }
 
 #[test]
@@ -202,15 +236,27 @@ fn the_tree_answers_as_an_ordered_map_does() {
                     let here = Page::from_number(page);
                     let covering = bounds(tree.mappings.find(here));
                     if let Some((start, end)) = covering.filter(|(start, _)| *start < page) {
-                        tree.mappings.alter(here, |mapping| match from_start {
-                            true => *mapping = mapping.tail(here),
-                            false => mapping.truncate(here),
-                        });
+                        let whole = range(start, end);
+                        match from_start {
+                            true => tree.mappings.alter(here, |mapping| mapping.begin_at(here)),
+                            false => tree
+                                .mappings
+                                .alter_end(&whole, here, |mapping| mapping.truncate(here)),
+                        }
                         flat.remove(&start);
                         let left = if from_start { (page, end) } else { (start, page) };
                         flat.insert(left.0, left.1);
                     }
                     compare(&tree, &flat, page, 3);
+                }
+                Op::Grow(page, pages) => {
+                    grow(&mut tree, &mut flat, page, pages);
+                    compare(&tree, &flat, page, pages);
+                }
+                Op::Protect(page, bits) => {
+                    let protection = Protection::from_bits(bits).expect("four bits");
+                    tree.mappings.set_protection(Page::from_number(page), protection);
+                    compare(&tree, &flat, page, 20);
                 }
                 Op::Remove(page) => {
                     let covering = bounds(tree.mappings.find(Page::from_number(page)));

@@ -1,0 +1,150 @@
+//! What a node knows of the mappings below it.
+//!
+//! Owns: the sums, and which of them a change makes old. Refuses to know: shape (`balance`) and room.
+//! Functions that change a subtree return whether what the nodes above know of it is old.
+
+use super::room::Low;
+use super::{Link, Node, OwnedNode};
+use crate::addr::{Page, PageRange};
+use crate::facts::Facts;
+use crate::machine::Machine;
+use crate::mapping::Mapping;
+use core::cmp::Ordering;
+use vellum_abi::Protection;
+
+/// What [`Node::update`] found.
+pub(super) struct Updated {
+    /// Whether anything is new: if not, those above the node know the truth still.
+    pub(super) is_new: bool,
+    /// By how much the right child is higher than the left one.
+    pub(super) leans: i32,
+}
+
+impl<M: Machine> Node<M> {
+    pub(super) fn height(link: &Link<M>) -> u8 {
+        link.as_ref().map_or(0, |node| node.height)
+    }
+
+    /// Computes what the node knows of its subtree from its children.
+    #[inline]
+    pub(super) fn update(&mut self, low: Low) -> Updated {
+        let range = self.mapping.range;
+        let (mut start, mut end, mut gap) = (range.start(), range.end(), 0);
+        let (mut left_height, mut right_height, mut facts) = (0, 0, self.own);
+        if let Some(left) = &self.left {
+            gap = left.gap.max(low.gap(left.end, range.start()));
+            (start, left_height, facts) = (left.start, left.height, facts.and(left.facts));
+        }
+        if let Some(right) = &self.right {
+            gap = gap.max(right.gap).max(low.gap(range.end(), right.start));
+            (end, right_height, facts) = (right.end, right.height, facts.and(right.facts));
+        }
+        let height = 1 + left_height.max(right_height);
+        let is_new = (self.start != start)
+            | (self.end != end)
+            | (self.gap != gap)
+            | (self.height != height)
+            | (self.facts != facts);
+        (self.start, self.end, self.gap) = (start, end, gap);
+        (self.height, self.facts) = (height, facts);
+        Updated { is_new, leans: i32::from(right_height) - i32::from(left_height) }
+    }
+
+    /// Computes the part of that which ranges alone have to do with. Returns whether anything is
+    /// new: if not, those above it know the truth still.
+    #[inline]
+    pub(super) fn measure(&mut self, low: Low) -> bool {
+        let range = self.mapping.range;
+        let (mut start, mut end, mut gap) = (range.start(), range.end(), 0);
+        if let Some(left) = &self.left {
+            gap = left.gap.max(low.gap(left.end, range.start()));
+            start = left.start;
+        }
+        if let Some(right) = &self.right {
+            gap = gap.max(right.gap).max(low.gap(range.end(), right.start));
+            end = right.end;
+        }
+        let is_new = (self.start != start) | (self.end != end) | (self.gap != gap);
+        (self.start, self.end, self.gap) = (start, end, gap);
+        is_new
+    }
+
+    /// Returns the first page from `from` on that no mapping of the subtree covers, or any page
+    /// at or above `end` if there is none below it.
+    pub(super) fn covered_from(link: &Link<M>, from: Page, end: Page) -> Page {
+        let Some(node) = link.as_ref().filter(|node| node.start <= from && from < node.end) else {
+            return from;
+        };
+        if node.gap == 0 {
+            return node.end;
+        }
+        let range = node.mapping.range;
+        let reached = Self::covered_from(&node.left, from, end);
+        if reached >= end || reached < range.start() {
+            return reached;
+        }
+        Self::covered_from(&node.right, reached.max(range.end()), end)
+    }
+
+    pub(super) fn facts_in(link: &Link<M>, range: &PageRange) -> Facts {
+        let reaches = |node: &&OwnedNode<M>| node.start < range.end() && range.start() < node.end;
+        let Some(node) = link.as_ref().filter(reaches) else { return Facts::NONE };
+        if range.start() <= node.start && node.end <= range.end() {
+            return node.facts;
+        }
+        let own = node.mapping.range.intersection(range).map_or(Facts::NONE, |_| node.own);
+        own.and(Self::facts_in(&node.left, range)).and(Self::facts_in(&node.right, range))
+    }
+
+    pub(super) fn set_protection(
+        link: &mut Link<M>,
+        page: Page,
+        protection: Protection,
+        low: Low,
+    ) -> bool {
+        let Some(node) = link else { return false };
+        let range = node.mapping.range;
+        let is_old = if page < range.start() {
+            Self::set_protection(&mut node.left, page, protection, low)
+        } else if page >= range.end() {
+            Self::set_protection(&mut node.right, page, protection, low)
+        } else {
+            node.mapping.protection = protection;
+            node.own = Facts::of(&node.mapping);
+            true
+        };
+        is_old && node.update(low).is_new
+    }
+
+    pub(super) fn alter(
+        link: &mut Link<M>,
+        page: Page,
+        low: &mut Low,
+        alter_fn: impl FnOnce(&mut Mapping<M>),
+    ) -> bool {
+        let Some(node) = link else { return false };
+        let range = node.mapping.range;
+        let is_old = if page < range.start() {
+            Self::alter(&mut node.left, page, low, alter_fn)
+        } else if page >= range.end() {
+            Self::alter(&mut node.right, page, low, alter_fn)
+        } else {
+            alter_fn(&mut node.mapping);
+            debug_assert_eq!(node.own, Facts::of(&node.mapping), "its range alone changes");
+            low.altered(&range, &node.mapping.range);
+            true
+        };
+        is_old && node.measure(*low)
+    }
+
+    /// Computes the sums of all who have the mapping that ends before `end`.
+    pub(super) fn sum_up(link: &mut Link<M>, end: Page, low: Low) {
+        let Some(node) = link else { return };
+        match node.mapping.range.end().cmp(&end) {
+            Ordering::Less => Self::sum_up(&mut node.right, end, low),
+            Ordering::Greater => Self::sum_up(&mut node.left, end, low),
+            Ordering::Equal => {}
+        }
+        node.measure(low);
+    }
+}
