@@ -11,7 +11,7 @@
 //! in its last life. So a use after free and an overflow by a granule are synchronous faults, in
 //! every build. On a machine without tags nothing happens here.
 
-use crate::arch::mte::{load_tag, set_tags, with_tag};
+use crate::arch::mte::{load_tag, set_tags, store_tag, with_tag};
 use crate::arch::page_fill::{self, has_tags};
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU8, Ordering};
@@ -28,7 +28,7 @@ const UNCHECKED: u8 = 0xf;
 static ROTATION: AtomicU8 = AtomicU8::new(0);
 
 /// Returns the bytes of whole granules that a size takes: at least one.
-const fn granules(bytes: usize) -> usize {
+pub(super) const fn granules(bytes: usize) -> usize {
     if bytes == 0 { GRANULE } else { bytes.next_multiple_of(GRANULE) }
 }
 
@@ -47,25 +47,31 @@ pub(super) unsafe fn clear(start: *mut u8, bytes: usize) {
     }
 }
 
-/// Begins the life of a piece of a slab and returns its pointer. `index` is the piece's number in
-/// the slab: neighbours, whose numbers differ by one, never have the same tag.
+/// Begins the life of a piece of a slab and returns its pointer. `index_fn` gives the piece's number
+/// in the slab: neighbours, whose numbers differ by one, never have the same tag. `bytes` are whole
+/// granules.
 ///
 /// # Safety
 /// `pointer` is an unchecked pointer to a free piece of at least `bytes`.
 #[inline]
-pub(super) unsafe fn begin_piece(pointer: NonNull<u8>, index: usize, bytes: usize) -> NonNull<u8> {
+pub(super) unsafe fn begin_piece(
+    pointer: NonNull<u8>,
+    index_fn: impl FnOnce() -> usize,
+    bytes: usize,
+) -> NonNull<u8> {
     if !has_tags() {
         return pointer;
     }
     // SAFETY: Tags exist, and the piece is memory of the heap.
     let kept = unsafe { load_tag(pointer.as_ptr()) };
-    let tag = if kept == 0 { (index % LAST as usize) as u8 + 1 } else { kept };
+    let tag = if kept == 0 { (index_fn() % LAST as usize) as u8 + 1 } else { kept };
     // SAFETY: Likewise; the piece is free, so nobody relies on its tags.
-    unsafe { set_tags(pointer.as_ptr(), granules(bytes), tag) };
+    unsafe { set_tags(pointer.as_ptr(), bytes, tag) };
     retagged(pointer, tag)
 }
 
-/// Ends the life of a piece of a slab and returns the unchecked pointer to it.
+/// Ends the life of a piece of a slab and returns the unchecked pointer to it. `bytes` are whole
+/// granules.
 ///
 /// # Panics
 /// If the pointer's tag is not the memory's: the piece was given back before.
@@ -80,11 +86,11 @@ pub(super) unsafe fn end_piece(pointer: NonNull<u8>, bytes: usize) -> NonNull<u8
     let tag = check(pointer);
     let piece = retagged(pointer, UNCHECKED);
     // SAFETY: Tags exist, and the memory is the caller's to give back.
-    unsafe { set_tags(piece.as_ptr(), granules(bytes), 0) };
+    unsafe { set_tags(piece.as_ptr(), bytes, 0) };
     // Two on: another one than before, and as odd or even as before.
     let next = if tag + 2 > LAST { tag + 2 - LAST } else { tag + 2 };
     // SAFETY: Likewise.
-    unsafe { set_tags(piece.as_ptr(), GRANULE, next) };
+    unsafe { store_tag(piece.as_ptr(), next) };
     piece
 }
 

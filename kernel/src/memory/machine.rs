@@ -41,6 +41,14 @@ impl Pools for Hardware {
     type Owned<T: Send + Sync + 'static> = PoolBox<T>;
     type Shared<T: Send + Sync + 'static> = PoolArc<T>;
 
+    #[inline]
+    fn make<T: Send + Sync + 'static>(
+        &self,
+        value_fn: impl FnOnce() -> T,
+    ) -> Result<PoolBox<T>, PoolExhausted> {
+        PoolBox::make(value_fn)
+    }
+
     fn own<T: Send + Sync + 'static>(&self, value: T) -> Result<PoolBox<T>, PoolExhausted> {
         PoolBox::new(value)
     }

@@ -20,11 +20,12 @@ unsafe impl<T: Send> Send for PoolBox<T> {}
 // SAFETY: A shared box gives out shared references to the value and nothing else.
 unsafe impl<T: Sync> Sync for PoolBox<T> {}
 
-/// Puts a value into fresh pool memory.
-fn store<T>(value: T) -> Result<NonNull<T>, PoolExhausted> {
+/// Makes a value in fresh pool memory, in its place.
+#[inline]
+fn store<T>(value_fn: impl FnOnce() -> T) -> Result<NonNull<T>, PoolExhausted> {
     let memory = slabs::allocate(Layout::new::<T>()).ok_or(PoolExhausted)?.cast::<T>();
     // SAFETY: Fresh memory of the type's layout.
-    unsafe { memory.write(value) };
+    unsafe { memory.write(value_fn()) };
     Ok(memory)
 }
 
@@ -43,11 +44,22 @@ impl<T> PoolBox<T> {
     /// # Errors
     /// `PoolExhausted`; the value is dropped.
     pub fn new(value: T) -> Result<PoolBox<T>, PoolExhausted> {
-        store(value).map(PoolBox)
+        store(|| value).map(PoolBox)
+    }
+
+    /// Makes a value in a pool. Nothing is moved.
+    ///
+    /// # Errors
+    /// `PoolExhausted`; no value is made.
+    #[inline]
+    pub fn make(value_fn: impl FnOnce() -> T) -> Result<PoolBox<T>, PoolExhausted> {
+        store(value_fn).map(PoolBox)
     }
 }
 
 impl<T> Drop for PoolBox<T> {
+    // Out of line, so that whoever may have a box asks whether it does and saves nothing for it.
+    #[inline(never)]
     fn drop(&mut self) {
         // SAFETY: The box owns the value, and nobody sees it afterwards.
         unsafe { self.0.drop_in_place() };
@@ -95,7 +107,7 @@ impl<T> PoolArc<T> {
     /// # Errors
     /// `PoolExhausted`; the value is dropped.
     pub fn new(value: T) -> Result<PoolArc<T>, PoolExhausted> {
-        store(Counted { owners: AtomicU64::new(1), value }).map(PoolArc)
+        store(|| Counted { owners: AtomicU64::new(1), value }).map(PoolArc)
     }
 
     /// Returns how many owners there are.

@@ -22,9 +22,10 @@ const CLASSES: usize = (LARGEST - SMALLEST + 1) as usize;
 /// The largest slab: seven pieces of the largest class.
 const LARGEST_SLAB: usize = 32 * 1024;
 
-/// Bytes in use, each piece counted by its class.
-static LIVE: AtomicU64 = AtomicU64::new(0);
-static LISTS: [SpinMutex<List>; CLASSES] = [const { SpinMutex::new(List(null_mut())) }; CLASSES];
+/// Bytes in use that are no pieces.
+static LARGE: AtomicU64 = AtomicU64::new(0);
+static LISTS: [SpinMutex<List>; CLASSES] =
+    [const { SpinMutex::new(List { slabs: null_mut(), live: 0 }) }; CLASSES];
 
 /// The head of a slab.
 #[repr(C)]
@@ -35,9 +36,17 @@ struct Slab {
     /// First of the pieces that were given back; each starts with a pointer to the next.
     head: *mut Piece,
     /// Pieces in use.
-    live: u32,
+    live: u16,
     /// The first piece that was never given out.
-    fresh: u32,
+    fresh: u16,
+    /// Pieces that there are, the header's place included.
+    pieces: u16,
+}
+
+impl Slab {
+    fn is_full(&self) -> bool {
+        self.head.is_null() && self.fresh == self.pieces
+    }
 }
 
 /// A free piece.
@@ -45,8 +54,13 @@ struct Piece {
     next: *mut Piece,
 }
 
-/// The slabs of a class that have a free piece.
-struct List(*mut Slab);
+/// The slabs of a class.
+struct List {
+    /// Those that have a free piece.
+    slabs: *mut Slab,
+    /// Pieces in use, of all slabs.
+    live: u64,
+}
 
 // SAFETY: Slabs belong to no CPU; the lock around the list keeps their users apart.
 unsafe impl Send for List {}
@@ -56,7 +70,9 @@ unsafe impl Send for List {}
 struct Class(u32);
 
 impl Class {
-    /// Returns the class for a layout, or `None` if it is larger than any.
+    /// Returns the class for a layout, or `None` if it is larger than any. A matter of types, which the
+    /// compiler decides: nothing of it is left where memory is taken.
+    #[inline(always)]
     const fn of(layout: Layout) -> Option<Class> {
         let bytes = if layout.size() > layout.align() { layout.size() } else { layout.align() };
         let shift = bytes.next_power_of_two().trailing_zeros();
@@ -90,12 +106,12 @@ impl Class {
     }
 
     /// Returns the number of the first piece behind the header.
-    const fn first_piece(self) -> u32 {
-        size_of::<Slab>().div_ceil(self.bytes()) as u32
+    const fn first_piece(self) -> u16 {
+        size_of::<Slab>().div_ceil(self.bytes()) as u16
     }
 
-    const fn pieces(self) -> u32 {
-        (self.slab_bytes() / self.bytes()) as u32
+    const fn pieces(self) -> u16 {
+        (self.slab_bytes() / self.bytes()) as u16
     }
 
     /// Returns the number of a piece in its slab.
@@ -110,76 +126,81 @@ impl Class {
 
 /// Returns the bytes in use.
 pub fn live_bytes() -> u64 {
-    LIVE.load(Ordering::Relaxed)
-}
-
-/// Returns the bytes that a layout takes.
-pub const fn bytes_for(layout: Layout) -> usize {
-    match Class::of(layout) {
-        Some(class) => class.bytes(),
-        None => layout.size(),
-    }
+    let lists = LISTS.iter().zip(SMALLEST..);
+    let pieces = lists.map(|(list, shift)| list.lock().live << shift);
+    pieces.sum::<u64>() + LARGE.load(Ordering::Relaxed)
 }
 
 /// Takes memory for a layout, or `None` if the heap has none.
+#[inline(always)]
 pub(super) fn allocate(layout: Layout) -> Option<NonNull<u8>> {
+    match Class::of(layout) {
+        Some(class) => allocate_piece(class, heap_tags::granules(layout.size())),
+        None => allocate_large(layout),
+    }
+}
+
+/// Takes a piece of a class, for memory of so many bytes in whole granules.
+#[inline(never)]
+fn allocate_piece(class: Class, bytes: usize) -> Option<NonNull<u8>> {
     if injection::fails_now() {
         return None;
     }
-    let pointer = match Class::of(layout) {
-        Some(class) => {
-            let piece = class.list().lock().take(class)?;
-            // SAFETY: The piece was just taken, and is as large as its class.
-            unsafe { heap_tags::begin_piece(piece, class.index(piece), layout.size()) }
-        }
-        None => {
-            let memory = heap::allocate(layout)?;
-            // SAFETY: The heap just gave this memory, never at its edge.
-            unsafe { heap_tags::begin_block(memory, layout.size()) }
-        }
-    };
-    LIVE.fetch_add(bytes_for(layout) as u64, Ordering::Relaxed);
-    Some(pointer)
+    let piece = class.list().lock().take(class)?;
+    // SAFETY: The piece was just taken, and is as large as its class.
+    Some(unsafe { heap_tags::begin_piece(piece, || class.index(piece), bytes) })
+}
+
+fn allocate_large(layout: Layout) -> Option<NonNull<u8>> {
+    if injection::fails_now() {
+        return None;
+    }
+    let memory = heap::allocate(layout)?;
+    LARGE.fetch_add(layout.size() as u64, Ordering::Relaxed);
+    // SAFETY: The heap just gave this memory, never at its edge.
+    Some(unsafe { heap_tags::begin_block(memory, layout.size()) })
 }
 
 /// Gives memory back.
 ///
 /// # Safety
 /// `pointer` came from [`allocate`] with this layout and is not used any more.
+#[inline(always)]
 pub(super) unsafe fn free(pointer: NonNull<u8>, layout: Layout) {
-    LIVE.fetch_sub(bytes_for(layout) as u64, Ordering::Relaxed);
     match Class::of(layout) {
-        Some(class) => {
-            // SAFETY: The piece is the caller's, of this layout.
-            let piece = unsafe { heap_tags::end_piece(pointer, layout.size()) };
-            // SAFETY: Likewise, of this class.
-            unsafe { class.list().lock().give(class, piece) };
-        }
-        None => {
-            // SAFETY: The memory is the caller's, of this layout.
-            let memory = unsafe { heap_tags::end_block(pointer, layout.size()) };
-            // SAFETY: It came from the heap with this layout.
-            unsafe { heap::free(memory, layout) };
-        }
+        // SAFETY: The piece is the caller's, of this layout.
+        Some(class) => unsafe { free_piece(pointer, class, heap_tags::granules(layout.size())) },
+        // SAFETY: The memory is the caller's, of this layout.
+        None => unsafe { free_large(pointer, layout) },
     }
+}
+
+/// # Safety
+/// `pointer` came from [`allocate_piece`] with the same numbers and is not used any more.
+#[inline(never)]
+unsafe fn free_piece(pointer: NonNull<u8>, class: Class, bytes: usize) {
+    // SAFETY: The piece is the caller's, with so many bytes in use.
+    let piece = unsafe { heap_tags::end_piece(pointer, bytes) };
+    // SAFETY: Likewise, of this class.
+    unsafe { class.list().lock().give(class, piece) };
+}
+
+/// # Safety
+/// `pointer` came from [`allocate_large`] with this layout and is not used any more.
+unsafe fn free_large(pointer: NonNull<u8>, layout: Layout) {
+    LARGE.fetch_sub(layout.size() as u64, Ordering::Relaxed);
+    // SAFETY: The memory is the caller's, of this layout.
+    let memory = unsafe { heap_tags::end_block(pointer, layout.size()) };
+    // SAFETY: It came from the heap with this layout.
+    unsafe { heap::free(memory, layout) };
 }
 
 impl List {
     fn take(&mut self, class: Class) -> Option<NonNull<u8>> {
-        if self.0.is_null() {
-            let memory = heap::allocate(class.slab_layout())?.cast::<Slab>();
-            let slab = Slab {
-                previous: null_mut(),
-                next: null_mut(),
-                head: null_mut(),
-                live: 0,
-                fresh: class.first_piece(),
-            };
-            // SAFETY: The heap gave this memory, aligned to more than a slab's alignment.
-            unsafe { memory.write(slab) };
-            self.0 = memory.as_ptr();
+        if self.slabs.is_null() {
+            self.grow(class)?;
         }
-        let mut memory = NonNull::new(self.0)?;
+        let mut memory = NonNull::new(self.slabs)?;
         // SAFETY: The list holds live slabs, and its lock is held: nobody else has a reference.
         let slab = unsafe { memory.as_mut() };
         let piece = if let Some(piece) = NonNull::new(slab.head) {
@@ -193,10 +214,29 @@ impl List {
             unsafe { memory.cast::<u8>().add(offset) }
         };
         slab.live += 1;
-        if slab.head.is_null() && slab.fresh == class.pieces() {
+        self.live += 1;
+        if slab.is_full() {
             self.unlink(slab);
         }
         Some(piece)
+    }
+
+    /// Puts a new slab into the list.
+    #[cold]
+    fn grow(&mut self, class: Class) -> Option<()> {
+        let memory = heap::allocate(class.slab_layout())?.cast::<Slab>();
+        let slab = Slab {
+            previous: null_mut(),
+            next: null_mut(),
+            head: null_mut(),
+            live: 0,
+            fresh: class.first_piece(),
+            pieces: class.pieces(),
+        };
+        // SAFETY: The heap gave this memory, aligned to more than a slab's alignment.
+        unsafe { memory.write(slab) };
+        self.slabs = memory.as_ptr();
+        Some(())
     }
 
     /// # Safety
@@ -206,12 +246,13 @@ impl List {
         let address = pointer.as_ptr().map_addr(|address| address & mask).cast::<Slab>();
         // SAFETY: Slabs are aligned to their size, so that the header is there; the lock is held.
         let slab = unsafe { &mut *address };
-        let was_full = slab.head.is_null() && slab.fresh == class.pieces();
+        let was_full = slab.is_full();
         let piece = pointer.cast::<Piece>();
         // SAFETY: The piece is free now, and large and aligned enough for a link.
         unsafe { piece.write(Piece { next: slab.head }) };
         slab.head = piece.as_ptr();
         slab.live -= 1;
+        self.live -= 1;
         if was_full {
             self.link(slab);
         }
@@ -229,19 +270,19 @@ impl List {
 
     fn link(&mut self, slab: &mut Slab) {
         slab.previous = null_mut();
-        slab.next = self.0;
+        slab.next = self.slabs;
         // SAFETY: The list holds live slabs, other than `slab`, and its lock is held.
-        if let Some(next) = unsafe { self.0.as_mut() } {
+        if let Some(next) = unsafe { self.slabs.as_mut() } {
             next.previous = slab;
         }
-        self.0 = slab;
+        self.slabs = slab;
     }
 
     fn unlink(&mut self, slab: &mut Slab) {
         // SAFETY: Neighbours are live slabs, other than `slab`, and the list's lock is held.
         match unsafe { slab.previous.as_mut() } {
             Some(previous) => previous.next = slab.next,
-            None => self.0 = slab.next,
+            None => self.slabs = slab.next,
         }
         // SAFETY: As above.
         if let Some(next) = unsafe { slab.next.as_mut() } {

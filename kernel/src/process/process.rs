@@ -139,15 +139,25 @@ impl Process {
     ///
     /// # Errors
     /// `BadHandle`, `WrongObject`, `MissingRight`.
+    #[inline]
     pub fn target<'a>(
         this: &'a PoolArc<Process>,
         word: u64,
         rights: Rights,
     ) -> Result<Target<'a>, Error> {
-        let handle = Handle::from_word(word).ok_or(Error::BadHandle)?;
-        if handle == Handle::SELF {
+        if Handle::from_word(word) == Some(Handle::SELF) {
             return Ok(Target::Own(this));
         }
+        Process::other(this, word, rights)
+    }
+
+    /// As [`Self::target`], of a process that is not this one.
+    fn other<'a>(
+        this: &'a PoolArc<Process>,
+        word: u64,
+        rights: Rights,
+    ) -> Result<Target<'a>, Error> {
+        let handle = Handle::from_word(word).ok_or(Error::BadHandle)?;
         // The kind first: a handle to something else is no process handle that lacks a right.
         match this.object(handle, Rights::NONE)? {
             (Object::Process(process), held) if held.contains(rights) => Ok(Target::Other(process)),

@@ -27,6 +27,33 @@ const NO_FETCHES: u16 = 1 << 11;
 /// Protection bits that some mapping's `maximum` lacks, one for one.
 const LACKING: u16 = 0xf;
 
+/// What a protection denies, by its bits.
+const DENIED: [u16; 1 << Protection::ALL.bits().count_ones()] = {
+    let mut denied = [0; _];
+    let mut bits = 0;
+    while bits < denied.len() {
+        if let Some(protection) = Protection::from_bits(bits as u64) {
+            denied[bits] = denied_by(protection);
+        }
+        bits += 1;
+    }
+    denied
+};
+
+const fn denied_by(protection: Protection) -> u16 {
+    let mut denied = 0;
+    if !allows(protection, FaultAccess::Read) {
+        denied |= NO_LOADS;
+    }
+    if !allows(protection, FaultAccess::Write) {
+        denied |= NO_STORES | NO_BLOCKS;
+    }
+    if !allows(protection, FaultAccess::Execute) {
+        denied |= NO_FETCHES;
+    }
+    denied
+}
+
 /// What is true of any of some mappings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Facts(u16);
@@ -42,17 +69,16 @@ impl Facts {
         let object = &mapping.object;
         let when = |holds, fact| if holds { fact } else { 0 };
         let shared = mapping.sharing == Sharing::Shared;
-        let stores = allows(mapping.protection, FaultAccess::Write);
+        let denied = DENIED[(mapping.protection.bits() & LACKING as u64) as usize];
+        let huge = mapping.switches.contains(Switches::HUGE);
         Facts(
             !(mapping.maximum.bits() as u16) & LACKING
                 | when(mapping.sealed, SEALED)
                 | when(shared && !object.is_writable(), SHARED_READ_ONLY)
                 | when(!object.has_defined_tags(), UNDEFINED_TAGS)
-                | when(!mapping.switches.contains(Switches::HUGE), NOT_HUGE)
-                | when(!stores || !mapping.shows_blocks(), NO_BLOCKS)
-                | when(!allows(mapping.protection, FaultAccess::Read), NO_LOADS)
-                | when(!allows(mapping.protection, FaultAccess::Execute), NO_FETCHES)
-                | when(!stores, NO_STORES),
+                | when(!huge, NOT_HUGE | NO_BLOCKS)
+                | when(huge && !mapping.shows_blocks(), NO_BLOCKS)
+                | denied,
         )
     }
 

@@ -39,6 +39,18 @@ pub trait Pools {
     /// `PoolExhausted`; the value is dropped.
     fn own<T: Send + Sync + 'static>(&self, value: T) -> Result<Self::Owned<T>, PoolExhausted>;
 
+    /// Makes a value in a pool, in its place where that can be.
+    ///
+    /// # Errors
+    /// `PoolExhausted`.
+    #[inline]
+    fn make<T: Send + Sync + 'static>(
+        &self,
+        value_fn: impl FnOnce() -> T,
+    ) -> Result<Self::Owned<T>, PoolExhausted> {
+        self.own(value_fn())
+    }
+
     /// Puts a value with a count of one into a pool.
     ///
     /// # Errors

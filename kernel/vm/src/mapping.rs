@@ -15,6 +15,8 @@ use vellum_abi::{FaultAccess, Policy, Protection, Switches};
 
 /// Who made a mapping, and what for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+// With two bytes, and two of Sharing, a mapping has no padding, which would be copied where it is made.
+#[repr(u16)]
 pub enum MappingKind {
     /// A program, to use it.
     Plain,

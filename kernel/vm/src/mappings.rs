@@ -6,8 +6,8 @@
 //! finding room and checking a range cost the height of the tree, however many mappings there are.
 //! Refuses to know: translation tables and faults.
 //!
-//! One gap is in no sum, the lowest one above [`ROOM`] if a mapping ends right there: a mapping that
-//! grows into it or gives pages back to it changes no sum but where subtrees end.
+//! One gap is in no sum, the one that mappings without a wish went into last: who grows into it or
+//! gives pages back to it changes no sum but where subtrees end.
 
 mod balance;
 mod room;
@@ -19,8 +19,7 @@ use crate::addr::{Page, PageRange};
 use crate::facts::Facts;
 use crate::machine::{Machine, PoolExhausted, Pools};
 use crate::mapping::Mapping;
-use core::cmp::Ordering;
-use room::Low;
+use room::{Low, Top};
 use vellum_abi::Protection;
 
 /// A subtree.
@@ -38,7 +37,7 @@ pub struct Node<M: Machine> {
     start: Page,
     /// The page behind the last of the subtree.
     end: Page,
-    /// The most pages between two neighbours in the subtree, but for the gap at [`Low`].
+    /// The most pages between two neighbours in the subtree, but for the gap below [`Top`].
     gap: u64,
     /// What is true of this mapping, and of any mapping of the subtree.
     own: Facts,
@@ -50,11 +49,17 @@ impl<M: Machine> Node<M> {
     ///
     /// # Errors
     /// `PoolExhausted`.
-    pub fn allocate(machine: &M, mapping: Mapping<M>) -> Result<OwnedNode<M>, PoolExhausted> {
-        let (start, end) = (mapping.range.start(), mapping.range.end());
-        let (left, right, own) = (None, None, Facts::NONE);
+    #[inline]
+    pub fn allocate(
+        machine: &M,
+        mapping_fn: impl FnOnce() -> Mapping<M>,
+    ) -> Result<OwnedNode<M>, PoolExhausted> {
         // What it knows of itself is computed when it comes into a tree.
-        machine.own(Node { mapping, left, right, height: 1, start, end, gap: 0, own, facts: own })
+        let (start, end, own) = (Page::END, Page::END, Facts::NONE);
+        machine.make(|| {
+            let (mapping, left, right) = (mapping_fn(), None, None);
+            Node { mapping, left, right, height: 1, start, end, gap: 0, own, facts: own }
+        })
     }
 
     /// Returns the mapping.
@@ -87,11 +92,12 @@ pub struct Mappings<M: Machine> {
     root: Link<M>,
     count: u64,
     low: Low,
+    top: Top,
 }
 
 impl<M: Machine> Default for Mappings<M> {
     fn default() -> Mappings<M> {
-        Mappings { root: None, count: 0, low: Low::default() }
+        Mappings { root: None, count: 0, low: Low::default(), top: Top::default() }
     }
 }
 
@@ -219,9 +225,7 @@ impl<M: Machine> Mappings<M> {
     /// Returns whether mappings cover every page of the range.
     #[must_use]
     pub fn covers(&self, range: &PageRange) -> bool {
-        // The range neither begins in the gap that no sum has nor goes over it.
-        let mut asked = [range.start(), self.low.page()].into_iter();
-        asked.all(|page| !range.contains(page) || self.find(page).is_some())
+        !self.left_out().is_some_and(|gap| gap.overlaps(range))
             && Node::<M>::covered_from(&self.root, range.start(), range.end()) >= range.end()
     }
 
@@ -233,26 +237,31 @@ impl<M: Machine> Mappings<M> {
 
     /// Changes the protection of the mapping that covers a page.
     pub fn set_protection(&mut self, page: Page, protection: Protection) {
-        Node::<M>::set_protection(&mut self.root, page, protection, self.low);
+        Node::<M>::set_protection(&mut self.root, page, protection, self.top);
     }
 
     /// Changes the range of the mapping that covers a page in its place: it may grow into free pages
     /// beside it, lose pages at an end, or go where it has the same neighbours.
     pub fn alter(&mut self, page: Page, alter_fn: impl FnOnce(&mut Mapping<M>)) {
-        let before = self.low;
-        Node::<M>::alter(&mut self.root, page, &mut self.low, alter_fn);
-        self.sum_up(before);
+        let low = &mut self.low;
+        Node::<M>::alter(&mut self.root, page, self.top, |mapping| {
+            let before = mapping.range;
+            alter_fn(mapping);
+            low.altered(&before, &mapping.range);
+        });
     }
 
-    /// Changes the end of the mapping that has the range `whole` to `end`, by `alter_fn`.
+    /// Changes the end of the mapping of `whole` to `end`, by `alter_fn`. The next mapping, if there
+    /// is one, starts at `high`.
     #[inline]
     pub fn alter_end(
         &mut self,
         whole: &PageRange,
         end: Page,
+        high: Page,
         alter_fn: impl FnOnce(&mut Mapping<M>),
     ) {
-        if !self.low.goes_with(whole.end(), end) {
+        if !self.top.leaves_out(high) {
             return self.alter(whole.start(), alter_fn);
         }
         // The usual case: no sum has the gap behind it, before or afterwards.
@@ -261,15 +270,14 @@ impl<M: Machine> Mappings<M> {
             if node.end == whole.end() {
                 node.end = end;
             }
-            link = match node.mapping.range.start().cmp(&whole.start()) {
-                Ordering::Less => &mut node.right,
-                Ordering::Greater => &mut node.left,
-                Ordering::Equal => {
-                    alter_fn(&mut node.mapping);
-                    debug_assert_eq!(node.mapping.range.end(), end, "its end alone changes");
-                    return;
-                }
-            };
+            let start = node.mapping.range.start();
+            if start == whole.start() {
+                alter_fn(&mut node.mapping);
+                debug_assert_eq!(node.mapping.range.end(), end, "its end alone changes");
+                self.low.altered(whole, &node.mapping.range);
+                return;
+            }
+            link = if start < whole.start() { &mut node.right } else { &mut node.left };
         }
     }
 
@@ -277,24 +285,15 @@ impl<M: Machine> Mappings<M> {
     pub fn insert(&mut self, node: OwnedNode<M>) {
         debug_assert!(self.is_free(&node.mapping.range), "mappings never overlap");
         self.low.mapped(&node.mapping.range);
-        Node::<M>::insert(&mut self.root, node, self.low);
+        Node::<M>::insert(&mut self.root, node, self.top);
         self.count += 1;
     }
 
     /// Takes the node of the mapping that covers a page out of the tree.
     pub fn remove(&mut self, page: Page) -> Option<OwnedNode<M>> {
-        let before = self.low;
-        let node = Node::<M>::remove(&mut self.root, page, &mut self.low)?;
+        let node = Node::<M>::remove(&mut self.root, page, self.top, &mut false)?;
         self.count -= 1;
-        self.sum_up(before);
+        self.low.unmapped(node.mapping.range.start());
         Some(node)
-    }
-
-    /// Puts the gap that was left out into the sums if another one is left out now, further down.
-    #[inline]
-    fn sum_up(&mut self, before: Low) {
-        if self.low < before {
-            Node::<M>::sum_up(&mut self.root, before.page(), self.low);
-        }
     }
 }

@@ -107,7 +107,16 @@ impl<M: Machine> Clone for TagUse<M> {
 }
 
 impl<M: Machine> Drop for TagUse<M> {
+    #[inline]
     fn drop(&mut self) {
+        self.leave();
+    }
+}
+
+impl<M: Machine> TagUse<M> {
+    /// Counts a user less. Few mappings are users: out of line.
+    #[cold]
+    fn leave(&self) {
         let mut entries = self.machine.tag_pages().entries.lock();
         let entry = &mut entries[usize::from(self.tag.value())];
         let last = match entry {

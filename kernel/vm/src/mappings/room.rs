@@ -14,10 +14,7 @@ pub const ROOM: Page = Page::containing(0x10_0000_0000);
 
 /// Mappings cover every page from [`ROOM`] up to here: the lowest gap does not start below. It may
 /// start above, until a mapping is put right here.
-///
-/// The gap that begins right here, behind a mapping, is in no node's sum. It is the one that most
-/// mappings come into and go from, and the first that is looked at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Low(Page);
 
 impl Default for Low {
@@ -27,27 +24,6 @@ impl Default for Low {
 }
 
 impl Low {
-    #[inline]
-    pub(super) fn page(self) -> Page {
-        self.0
-    }
-
-    /// Returns how many pages between two neighbours count in sums.
-    #[inline]
-    pub(super) fn gap(self, end: Page, start: Page) -> u64 {
-        if end == self.0 { 0 } else { start.number() - end.number() }
-    }
-
-    /// Notes that a mapping has another end if it is this one and stays it. Returns whether it does.
-    #[inline]
-    pub(super) fn goes_with(&mut self, before: Page, after: Page) -> bool {
-        let goes = before == self.0 && after >= ROOM;
-        if goes {
-            self.0 = after;
-        }
-        goes
-    }
-
     /// Notes that a range is mapped now.
     #[inline]
     pub(super) fn mapped(&mut self, range: &PageRange) {
@@ -75,6 +51,32 @@ impl Low {
     }
 }
 
+/// The gap that ends here, below a mapping, is in no sum: the one that most mappings come into and
+/// go from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Top(Page);
+
+impl Default for Top {
+    fn default() -> Top {
+        Top(Page::END)
+    }
+}
+
+impl Top {
+    /// Returns how many pages between two neighbours count in sums.
+    #[inline]
+    pub(super) fn gap(self, end: Page, start: Page) -> u64 {
+        if start == self.0 { 0 } else { start.number() - end.number() }
+    }
+
+    /// Returns whether no sum has the gap that ends at `high`, where the next mapping starts if there
+    /// is one.
+    #[inline]
+    pub(super) fn leaves_out(self, high: Page) -> bool {
+        high == self.0 || high == Page::END
+    }
+}
+
 /// A range, and the mappings beside it.
 pub struct Room<'a, M: Machine> {
     /// Where.
@@ -83,6 +85,8 @@ pub struct Room<'a, M: Machine> {
     pub below: Option<&'a Mapping<M>>,
     /// The first mapping that ends above the range's start.
     pub above: Option<&'a Mapping<M>>,
+    /// Whether the range is in the lowest gap of all.
+    pub is_lowest: bool,
 }
 
 impl<M: Machine> Room<'_, M> {
@@ -90,7 +94,14 @@ impl<M: Machine> Room<'_, M> {
     #[must_use]
     #[inline]
     pub fn is_free(&self) -> bool {
-        self.above.is_none_or(|above| above.range.start() >= self.range.end())
+        self.high() >= self.range.end()
+    }
+
+    /// Returns where the first mapping above the range starts, if nothing is in the range.
+    #[must_use]
+    #[inline]
+    pub fn high(&self) -> Page {
+        self.above.map_or(Page::END, |above| above.range.start())
     }
 }
 
@@ -100,7 +111,7 @@ impl<M: Machine> Mappings<M> {
     #[inline]
     pub fn room(&self, range: PageRange) -> Room<'_, M> {
         let (below, above) = self.around(range.start());
-        Room { range, below, above }
+        Room { range, below, above, is_lowest: false }
     }
 
     /// Returns where `pages` pages from [`ROOM`] on are best placed: in the lowest gap; what is as
@@ -117,7 +128,7 @@ impl<M: Machine> Mappings<M> {
         if limit.number().saturating_sub(self.low.0.number()) >= wide {
             let start = start_in(self.low.0);
             let range = PageRange::between(start, start.add(pages))?;
-            return Some(Room { range, below, above });
+            return Some(Room { range, below, above, is_lowest: true });
         }
         let start = match self.find_gap(self.low.0, wide) {
             Some(gap) => start_in(gap.start()),
@@ -133,17 +144,38 @@ impl<M: Machine> Mappings<M> {
             Gap::Found(start) => start,
             Gap::Behind(end) => end,
         };
-        let start = self.low_gap(base, pages).map_or(start, |low| low.min(start));
+        let left_out =
+            self.left_out().and_then(|gap| PageRange::between(gap.start().max(base), gap.end()));
+        let start = match left_out.filter(|gap| gap.pages() >= pages) {
+            Some(gap) => gap.start().min(start),
+            None => start,
+        };
         let limit = PageRange::whole().end();
         let fits = start <= limit && pages <= limit.number() - start.number();
         if fits { PageRange::between(start, start.add(pages)) } else { None }
     }
 
-    /// Returns where `pages` pages from `base` on fit into the gap that is in no sum.
-    fn low_gap(&self, base: Page, pages: u64) -> Option<Page> {
-        let start = base.max(self.low.0);
-        let end = self.at_or_above(self.low.0)?.range.start();
-        (end.number().saturating_sub(start.number()) >= pages).then_some(start)
+    /// Returns the gap that is in no sum, if there is one.
+    pub(super) fn left_out(&self) -> Option<PageRange> {
+        let (below, above) = self.around(self.top.0);
+        above.filter(|above| above.range.start() == self.top.0)?;
+        PageRange::between(below?.range.end(), self.top.0)
+    }
+
+    /// Leaves out of the sums the gap that ends at `high`, where a mapping starts, and no other.
+    #[inline]
+    pub fn leave_out(&mut self, high: Page) {
+        if !self.top.leaves_out(high) {
+            self.replace_top(high);
+        }
+    }
+
+    #[cold]
+    fn replace_top(&mut self, high: Page) {
+        let before = core::mem::replace(&mut self.top, Top(high));
+        for start in [before.0, high] {
+            Node::<M>::sum_up(&mut self.root, start, self.top);
+        }
     }
 }
 

@@ -3,13 +3,12 @@
 //! Owns: the sums, and which of them a change makes old. Refuses to know: shape (`balance`) and room.
 //! Functions that change a subtree return whether what the nodes above know of it is old.
 
-use super::room::Low;
+use super::room::Top;
 use super::{Link, Node, OwnedNode};
 use crate::addr::{Page, PageRange};
 use crate::facts::Facts;
 use crate::machine::Machine;
 use crate::mapping::Mapping;
-use core::cmp::Ordering;
 use vellum_abi::Protection;
 
 /// What [`Node::update`] found.
@@ -27,16 +26,16 @@ impl<M: Machine> Node<M> {
 
     /// Computes what the node knows of its subtree from its children.
     #[inline]
-    pub(super) fn update(&mut self, low: Low) -> Updated {
+    pub(super) fn update(&mut self, top: Top) -> Updated {
         let range = self.mapping.range;
         let (mut start, mut end, mut gap) = (range.start(), range.end(), 0);
         let (mut left_height, mut right_height, mut facts) = (0, 0, self.own);
         if let Some(left) = &self.left {
-            gap = left.gap.max(low.gap(left.end, range.start()));
+            gap = left.gap.max(top.gap(left.end, range.start()));
             (start, left_height, facts) = (left.start, left.height, facts.and(left.facts));
         }
         if let Some(right) = &self.right {
-            gap = gap.max(right.gap).max(low.gap(range.end(), right.start));
+            gap = gap.max(right.gap).max(top.gap(range.end(), right.start));
             (end, right_height, facts) = (right.end, right.height, facts.and(right.facts));
         }
         let height = 1 + left_height.max(right_height);
@@ -53,15 +52,15 @@ impl<M: Machine> Node<M> {
     /// Computes the part of that which ranges alone have to do with. Returns whether anything is
     /// new: if not, those above it know the truth still.
     #[inline]
-    pub(super) fn measure(&mut self, low: Low) -> bool {
+    pub(super) fn measure(&mut self, top: Top) -> bool {
         let range = self.mapping.range;
         let (mut start, mut end, mut gap) = (range.start(), range.end(), 0);
         if let Some(left) = &self.left {
-            gap = left.gap.max(low.gap(left.end, range.start()));
+            gap = left.gap.max(top.gap(left.end, range.start()));
             start = left.start;
         }
         if let Some(right) = &self.right {
-            gap = gap.max(right.gap).max(low.gap(range.end(), right.start));
+            gap = gap.max(right.gap).max(top.gap(range.end(), right.start));
             end = right.end;
         }
         let is_new = (self.start != start) | (self.end != end) | (self.gap != gap);
@@ -100,51 +99,51 @@ impl<M: Machine> Node<M> {
         link: &mut Link<M>,
         page: Page,
         protection: Protection,
-        low: Low,
+        top: Top,
     ) -> bool {
         let Some(node) = link else { return false };
         let range = node.mapping.range;
         let is_old = if page < range.start() {
-            Self::set_protection(&mut node.left, page, protection, low)
+            Self::set_protection(&mut node.left, page, protection, top)
         } else if page >= range.end() {
-            Self::set_protection(&mut node.right, page, protection, low)
+            Self::set_protection(&mut node.right, page, protection, top)
         } else {
             node.mapping.protection = protection;
             node.own = Facts::of(&node.mapping);
             true
         };
-        is_old && node.update(low).is_new
+        is_old && node.update(top).is_new
     }
 
     pub(super) fn alter(
         link: &mut Link<M>,
         page: Page,
-        low: &mut Low,
+        top: Top,
         alter_fn: impl FnOnce(&mut Mapping<M>),
     ) -> bool {
         let Some(node) = link else { return false };
         let range = node.mapping.range;
         let is_old = if page < range.start() {
-            Self::alter(&mut node.left, page, low, alter_fn)
+            Self::alter(&mut node.left, page, top, alter_fn)
         } else if page >= range.end() {
-            Self::alter(&mut node.right, page, low, alter_fn)
+            Self::alter(&mut node.right, page, top, alter_fn)
         } else {
             alter_fn(&mut node.mapping);
             debug_assert_eq!(node.own, Facts::of(&node.mapping), "its range alone changes");
-            low.altered(&range, &node.mapping.range);
             true
         };
-        is_old && node.measure(*low)
+        is_old && node.measure(top)
     }
 
-    /// Computes the sums of all who have the mapping that ends before `end`.
-    pub(super) fn sum_up(link: &mut Link<M>, end: Page, low: Low) {
+    /// Computes the sums of all who have the gap that ends at `start`, where a mapping starts.
+    pub(super) fn sum_up(link: &mut Link<M>, start: Page, top: Top) {
         let Some(node) = link else { return };
-        match node.mapping.range.end().cmp(&end) {
-            Ordering::Less => Self::sum_up(&mut node.right, end, low),
-            Ordering::Greater => Self::sum_up(&mut node.left, end, low),
-            Ordering::Equal => {}
+        if node.mapping.range.start() < start {
+            Self::sum_up(&mut node.right, start, top);
+        } else {
+            // The gap may be below the mapping's left child, too.
+            Self::sum_up(&mut node.left, start, top);
         }
-        node.measure(low);
+        node.measure(top);
     }
 }

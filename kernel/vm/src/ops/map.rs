@@ -320,7 +320,7 @@ impl<M: Machine> AddressSpace<M> {
     fn map_planned(&self, plan: &Plan<'_, M>) -> Result<(u64, Option<Change<M>>), Refusal> {
         self.begin_change(|state| {
             let room = plan.request.place(state)?;
-            let range = room.range;
+            let (range, high, is_lowest) = (room.range, room.high(), room.is_lowest);
             let address = range.start().address();
             if !room.is_free() {
                 return Ok((address, Some(self.replace(state, plan, range)?)));
@@ -341,10 +341,17 @@ impl<M: Machine> AddressSpace<M> {
             {
                 // The usual case of a heap that grows: no node is made to be merged at once.
                 let (whole, end) = (below.range, range.end());
-                state.mappings.alter_end(&whole, end, |below| below.absorb(end));
+                if is_lowest {
+                    state.mappings.leave_out(high);
+                }
+                state.mappings.alter_end(&whole, end, high, |below| below.absorb(end));
                 return Ok((address, None));
             }
-            state.mappings.insert(self.node(|| plan.mapping(range))?);
+            let node = self.node(|| plan.mapping(range))?;
+            if is_lowest {
+                state.mappings.leave_out(high);
+            }
+            state.mappings.insert(node);
             if joins_high {
                 merge_at(self, state, range.end());
                 merge_at(self, state, range.start());

@@ -4,7 +4,7 @@
 //! with no step later: none is left behind a mapping that is gone. The caller holds the lock
 //! exclusively.
 
-use super::leaves;
+use super::{leaves, spans};
 use crate::addr::{Page, PageRange};
 use crate::address_space::AddressSpace;
 use crate::counters::Counter;
@@ -25,11 +25,10 @@ pub(super) fn remove<M: Machine>(
     beside: Beside,
 ) -> Page {
     let walk = page_table::find(&space.machine, space.root, part.start());
-    let cursor = leaves::clear(space, part, walk);
-    let lowest = match walk {
+    let (cursor, lowest) = match walk {
         // There is no table of this level, nor below.
-        Walk::Missing { level, .. } => level - 1,
-        _ => LEAF_LEVEL,
+        Walk::Missing { slot, level } => (spans::behind_hole(space, part, slot, level), level - 1),
+        _ => (leaves::clear(space, part, walk), LEAF_LEVEL),
     };
     release_from(space, lowest, whole, beside, part.start(), cursor);
     cursor

@@ -104,7 +104,8 @@ fn behind(part: &PageRange, level: u32) -> Page {
 
 /// Returns where to go on behind tables that are missing from the start of `part` on: `slot` should
 /// point to one of `level`. Looks at one table's slots at most.
-fn behind_hole<M: Machine>(
+#[inline]
+pub(super) fn behind_hole<M: Machine>(
     space: &AddressSpace<M>,
     part: &PageRange,
     slot: Slot,

@@ -21,6 +21,7 @@ impl<M: Machine> AddressSpace<M> {
     ///
     /// # Errors
     /// `LimitReached` at [`MAX_MAPPINGS`]; `OutOfKernelMemory`, `LimitReached`.
+    #[inline]
     pub(super) fn node(
         &self,
         mapping_fn: impl FnOnce() -> Mapping<M>,
@@ -29,7 +30,7 @@ impl<M: Machine> AddressSpace<M> {
             return Err(VmError::LimitReached);
         }
         self.account.charge_kernel(size_of::<Node<M>>())?;
-        Node::allocate(&self.machine, mapping_fn()).map_err(|error| {
+        Node::allocate(&self.machine, mapping_fn).map_err(|error| {
             self.account.credit_kernel(size_of::<Node<M>>());
             error.into()
         })
@@ -99,18 +100,20 @@ fn tail_node<M: Machine>(
     inside.map(|mapping| space.node(|| mapping.tail(at))).transpose()
 }
 
-/// Takes an end off the mapping that covers `whole`, in its place: no memory is needed. Returns
-/// whether the range is an end of it; otherwise nothing was done.
+/// Takes an end off the mapping that covers `whole`, in its place: no memory is needed. The next
+/// mapping, if there is one, starts at `high`. Returns whether the range is an end of it; otherwise nothing was done.
 #[inline]
 pub(super) fn cut_off<M: Machine>(
     state: &mut State<M>,
     whole: &PageRange,
     range: &PageRange,
+    high: Page,
 ) -> bool {
     match (range.start() == whole.start(), range.end() == whole.end()) {
         (true, false) => state.mappings.alter(whole.start(), |rest| rest.begin_at(range.end())),
         (false, true) => {
-            state.mappings.alter_end(whole, range.start(), |rest| rest.truncate(range.start()));
+            let end = range.start();
+            state.mappings.alter_end(whole, end, high, |rest| rest.truncate(end));
         }
         _ => return false,
     }

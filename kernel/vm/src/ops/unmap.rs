@@ -43,7 +43,7 @@ impl<M: Machine> AddressSpace<M> {
         mut beside: Beside,
         removed: &mut Option<OwnedNode<M>>,
     ) -> Result<Option<Change<M>>, VmError> {
-        let is_cut_off = cut_off(state, &whole, &range);
+        let is_cut_off = cut_off(state, &whole, &range, beside.high);
         if !is_cut_off && range != whole {
             Splits::prepare(self, state, &range)?.apply(state);
         }

@@ -44,6 +44,7 @@ pub enum Ownership {
 
 /// Whether stores through a mapping are its process's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u16)]
 pub enum Sharing {
     /// The first store gives a private frame.
     Private,

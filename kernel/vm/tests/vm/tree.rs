@@ -65,7 +65,7 @@ impl Tree {
             hint: None,
             sequence: Sequence::default(),
         };
-        self.mappings.insert(Node::allocate(&self.model, mapping).expect("a pool"));
+        self.mappings.insert(Node::allocate(&self.model, || mapping).expect("a pool"));
     }
 
     fn check_balance(&self) {
@@ -215,7 +215,11 @@ fn grow(tree: &mut Tree, flat: &mut BTreeMap<u64, u64>, page: u64, pages: u64) {
     let Some((start, end)) = bounds(tree.mappings.find(here)) else { return };
     let next = flat.range(end..).next().map_or(u64::MAX, |(next, _)| *next);
     let grown = range(start, next.min(end + pages));
-    tree.mappings.alter_end(&range(start, end), grown.end(), |low| low.absorb(grown.end()));
+    let high = tree.mappings.beside(&range(start, end)).high;
+    if pages > 4 && high != Page::END {
+        tree.mappings.leave_out(high);
+    }
+    tree.mappings.alter_end(&range(start, end), grown.end(), high, |low| low.absorb(grown.end()));
     flat.insert(start, grown.end().number());
 }
 
@@ -239,9 +243,11 @@ fn the_tree_answers_as_an_ordered_map_does() {
                         let whole = range(start, end);
                         match from_start {
                             true => tree.mappings.alter(here, |mapping| mapping.begin_at(here)),
-                            false => tree
-                                .mappings
-                                .alter_end(&whole, here, |mapping| mapping.truncate(here)),
+                            false => {
+                                let high = tree.mappings.beside(&whole).high;
+                                let cut_fn = |mapping: &mut Mapping<_>| mapping.truncate(here);
+                                tree.mappings.alter_end(&whole, here, high, cut_fn);
+                            }
                         }
                         flat.remove(&start);
                         let left = if from_start { (page, end) } else { (start, page) };
