@@ -13,6 +13,7 @@ use crate::syscall::bytes::Transfer;
 use vellum_abi::Error;
 use vellum_vm::BlockFault;
 use vellum_vm::error::VmError;
+use vellum_vm::machine::Machine;
 use vellum_vm::ops::{self, Change, Promotion};
 
 /// Status and value for x0 and x1.
@@ -105,8 +106,8 @@ impl Operation {
         }
     }
 
-    /// Runs a change that a thread has just begun, in its place: most are done at once. Returns it
-    /// if it is; what is left stays with the thread.
+    /// Runs a change that a thread has just begun, in its place: most are done at once. What is left
+    /// stays with the thread.
     #[inline]
     pub fn begin_change(
         process: &PoolArc<Process>,
@@ -119,6 +120,20 @@ impl Operation {
         }
         process.patient.wake_all();
         change.failure().map_or(Begun::Done, Begun::Failed)
+    }
+
+    /// As [`Self::begin_change`], for the rest of a change whose beginning was a step: an interrupt
+    /// that waits comes first.
+    pub fn go_on_with_change(
+        process: &PoolArc<Process>,
+        change: Change<Hardware>,
+        thread: &Thread,
+    ) -> Begun {
+        if Hardware.should_pause() {
+            keep_change(process, change, thread);
+            return Begun::Paused;
+        }
+        Operation::begin_change(process, change, thread)
     }
 
     /// Runs an operation that a thread has just begun. What is left stays with the thread.

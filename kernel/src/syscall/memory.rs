@@ -55,7 +55,9 @@ pub(super) fn unmap(request: &Request<'_>) -> Result {
     let target = Process::target(request.process(), target, Rights::MANAGE)?;
     match target.space.unmap(range) {
         Ok(None) => Ok(Answer::Value(0)),
-        Ok(Some(change)) => Ok(perform(request, &target, change, 0)),
+        Ok(Some(rest)) => {
+            Ok(answer(Operation::go_on_with_change(&target, rest, request.thread), 0))
+        }
         Err(refusal) => Err(Stop::from_refusal(refusal, &target)),
     }
 }
@@ -125,7 +127,11 @@ pub(super) fn perform(
     change: Change<Hardware>,
     value: u64,
 ) -> Answer {
-    match Operation::begin_change(target, change, request.thread) {
+    answer(Operation::begin_change(target, change, request.thread), value)
+}
+
+fn answer(begun: Begun, value: u64) -> Answer {
+    match begun {
         Begun::Done => Answer::Value(value),
         Begun::Failed(error) => Answer::Reply(Reply::failure(error)),
         Begun::Paused => Answer::Then(value, Outcome::Yield),
