@@ -217,6 +217,16 @@ impl MapOptions {
     /// The widest fault-around: a whole table of 512 pages.
     pub const LAST_AROUND: u8 = 9;
 
+    /// A mapping that allows nothing and asks for nothing.
+    const PLAIN: MapOptions = MapOptions {
+        protection: Protection::NONE,
+        flags: MapFlags::NONE,
+        policy: Policy::ReferencePage,
+        switches: Switches::NONE,
+        around: 0,
+        tag: 0,
+    };
+
     /// Reads the options word.
     ///
     /// # Errors
@@ -228,6 +238,10 @@ impl MapOptions {
         let Some(protection) = Protection::from_bits(word & 0xffff) else {
             return Err(crate::Error::InvalidProtection);
         };
+        if word >> 16 == 0 {
+            // The usual word: a protection and nothing else.
+            return Ok(MapOptions { protection, ..MapOptions::PLAIN });
+        }
         let (Some(flags), Some(policy), Some(switches)) = (
             MapFlags::from_bits(word & 0xffff_0000),
             Policy::from_number(word >> 32 & 0xff),

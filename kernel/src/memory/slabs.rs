@@ -223,6 +223,7 @@ impl List {
 
     /// Puts a new slab into the list.
     #[cold]
+    #[inline(never)]
     fn grow(&mut self, class: Class) -> Option<()> {
         let memory = heap::allocate(class.slab_layout())?.cast::<Slab>();
         let slab = Slab {
@@ -259,13 +260,24 @@ impl List {
         // One empty slab stays, so that a class in use at its edge does not go to the heap.
         let alone = slab.previous.is_null() && slab.next.is_null();
         if slab.live == 0 && !alone {
-            self.unlink(slab);
-            let memory = NonNull::from(slab).cast();
-            // SAFETY: Slabs are whole pages, and no piece is in use.
-            unsafe { heap_tags::clear(memory.as_ptr(), class.slab_bytes()) };
-            // SAFETY: The slab came from the heap with this layout, and none of it is in use.
-            unsafe { heap::free(memory, class.slab_layout()) };
+            // SAFETY: It has no piece in use.
+            unsafe { self.shrink(class, slab) };
         }
+    }
+
+    /// Gives a slab back to the heap.
+    ///
+    /// # Safety
+    /// The slab is in the list, and no piece of it is in use.
+    #[cold]
+    #[inline(never)]
+    unsafe fn shrink(&mut self, class: Class, slab: &mut Slab) {
+        self.unlink(slab);
+        let memory = NonNull::from(slab).cast();
+        // SAFETY: Slabs are whole pages, and no piece is in use.
+        unsafe { heap_tags::clear(memory.as_ptr(), class.slab_bytes()) };
+        // SAFETY: The slab came from the heap with this layout, and none of it is in use.
+        unsafe { heap::free(memory, class.slab_layout()) };
     }
 
     fn link(&mut self, slab: &mut Slab) {

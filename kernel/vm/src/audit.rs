@@ -38,6 +38,8 @@ pub enum Finding {
     Blocks,
     /// The counter of table frames does not fit.
     TableFrames,
+    /// The tree of mappings is not in order, or a node of it does not know the truth.
+    Mappings,
 }
 
 /// What was counted on the way.
@@ -58,6 +60,9 @@ impl<M: Machine> AddressSpace<M> {
         let state = self.state.write();
         if state.changing.is_some() {
             return Ok(());
+        }
+        if !state.mappings.is_sound() {
+            return Err(Finding::Mappings);
         }
         let mut tally = Tally::default();
         self.audit_table(&state, self.root, ROOT_LEVEL, Page::from_number(0), &mut tally)?;

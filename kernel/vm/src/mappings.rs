@@ -11,6 +11,7 @@
 
 mod balance;
 mod room;
+mod straight;
 mod sums;
 
 pub use room::{ROOM, Room};
@@ -33,6 +34,8 @@ pub struct Node<M: Machine> {
     left: Link<M>,
     right: Link<M>,
     height: u8,
+    /// By how much the right child is higher than the left one.
+    leans: i8,
     /// The first page of the subtree.
     start: Page,
     /// The page behind the last of the subtree.
@@ -58,7 +61,8 @@ impl<M: Machine> Node<M> {
         let (start, end, own) = (Page::END, Page::END, Facts::NONE);
         machine.make(|| {
             let (mapping, left, right) = (mapping_fn(), None, None);
-            Node { mapping, left, right, height: 1, start, end, gap: 0, own, facts: own }
+            let (height, leans) = (1, 0);
+            Node { mapping, left, right, height, leans, start, end, gap: 0, own, facts: own }
         })
     }
 
@@ -85,6 +89,15 @@ pub struct Beside {
 impl Beside {
     /// There is no other mapping.
     const NOTHING: Beside = Beside { low: Page::from_number(0), high: Page::END };
+
+    /// Returns what is between two mappings, or on one side of one.
+    #[inline]
+    fn between<M: Machine>(low: Option<&Mapping<M>>, high: Option<&Mapping<M>>) -> Beside {
+        Beside {
+            low: low.map_or(Beside::NOTHING.low, |low| low.range.end()),
+            high: high.map_or(Beside::NOTHING.high, |high| high.range.start()),
+        }
+    }
 }
 
 /// The mappings of an address space.
@@ -111,7 +124,13 @@ impl<M: Machine> Mappings<M> {
     /// Returns the height of the tree: how many nodes a search visits at most.
     #[must_use]
     pub fn height(&self) -> u8 {
-        Node::<M>::height(&self.root)
+        self.root.as_ref().map_or(0, |root| root.height)
+    }
+
+    /// Returns whether the tree is in order and every node knows the truth, for auditors.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        Node::<M>::is_sound(&self.root, self.top)
     }
 
     /// Returns the mapping that covers a page.
@@ -158,12 +177,7 @@ impl<M: Machine> Mappings<M> {
     /// Returns what is beside a range in which no mapping begins or ends.
     #[must_use]
     pub fn beside(&self, range: &PageRange) -> Beside {
-        let low = self.below(range.start()).map(|low| low.range.end());
-        let high = self.at_or_above(range.end()).map(|high| high.range.start());
-        Beside {
-            low: low.unwrap_or(Beside::NOTHING.low),
-            high: high.unwrap_or(Beside::NOTHING.high),
-        }
+        Beside::between(self.below(range.start()), self.at_or_above(range.end()))
     }
 
     /// Returns the mapping that covers a page, or the first one above it.
@@ -283,17 +297,32 @@ impl<M: Machine> Mappings<M> {
 
     /// Puts a node into the tree. Its range is free.
     pub fn insert(&mut self, node: OwnedNode<M>) {
+        let beside = self.beside(&node.mapping.range);
+        self.insert_between(beside, node);
+    }
+
+    /// Likewise, where it is known what is beside the range.
+    pub fn insert_between(&mut self, beside: Beside, node: OwnedNode<M>) {
         debug_assert!(self.is_free(&node.mapping.range), "mappings never overlap");
+        debug_assert_eq!(beside, self.beside(&node.mapping.range), "what is beside it");
         self.low.mapped(&node.mapping.range);
-        Node::<M>::insert(&mut self.root, node, self.top);
+        Node::<M>::insert(&mut self.root, node, beside, self.top);
         self.count += 1;
     }
 
     /// Takes the node of the mapping that covers a page out of the tree.
     pub fn remove(&mut self, page: Page) -> Option<OwnedNode<M>> {
-        let node = Node::<M>::remove(&mut self.root, page, self.top, &mut false)?;
+        let (mapping, beside) = self.at(page)?;
+        let whole = mapping.range;
+        self.remove_between(beside, &whole)
+    }
+
+    /// Takes the node of the mapping of `whole` out of the tree, where it is known what is beside it.
+    pub fn remove_between(&mut self, beside: Beside, whole: &PageRange) -> Option<OwnedNode<M>> {
+        debug_assert_eq!(beside, self.beside(whole), "what is beside it");
+        let node = Node::<M>::remove(&mut self.root, whole, beside, self.top)?;
         self.count -= 1;
-        self.low.unmapped(node.mapping.range.start());
+        self.low.unmapped(whole.start());
         Some(node)
     }
 }

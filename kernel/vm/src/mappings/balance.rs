@@ -1,67 +1,49 @@
-//! The tree's shape: nodes in, nodes out, and heights that differ by one at most.
+//! The tree's shape: heights of children differ by one at most.
 //!
-//! Owns: rotations. Refuses to know: what nodes are looked for. Functions return whether what the
-//! nodes above know of the subtree is old: where it is not, nobody above needs to look.
+//! Owns: rotations, and what everybody on a way knows, from below. Refuses to know: what nodes are
+//! looked for.
 
 use super::room::Top;
-use super::sums::Updated;
 use super::{Link, Node, OwnedNode};
 use crate::addr::Page;
-use crate::facts::Facts;
 use crate::machine::Machine;
 
 impl<M: Machine> Node<M> {
-    pub(super) fn insert(link: &mut Link<M>, mut new: OwnedNode<M>, top: Top) -> bool {
-        let Some(node) = link else {
-            new.own = Facts::of(&new.mapping);
-            new.update(top);
-            *link = Some(new);
-            return true;
-        };
-        let is_below = new.mapping.range.start() < node.mapping.range.start();
-        let side = if is_below { &mut node.left } else { &mut node.right };
-        Self::insert(side, new, top) && Self::balance(link, top)
-    }
-
-    /// Takes the node of the mapping that covers a page out of a subtree. Sets `is_old` to whether
-    /// what the nodes above know of it is old, if there is one.
-    pub(super) fn remove(
-        link: &mut Link<M>,
-        page: Page,
-        top: Top,
-        is_old: &mut bool,
-    ) -> Option<OwnedNode<M>> {
-        let node = link.as_mut()?;
-        let removed = if page < node.mapping.range.start() {
-            Self::remove(&mut node.left, page, top, is_old)
-        } else if page >= node.mapping.range.end() {
-            Self::remove(&mut node.right, page, top, is_old)
-        } else {
-            *is_old = true;
-            return Self::unlink(link, top);
-        };
-        if *is_old {
-            *is_old = Self::balance(link, top);
-        }
-        removed
-    }
-
-    /// Takes the root of a subtree out of it.
+    /// Restores the balance on the way to a page, and what is known there.
+    #[cold]
     #[inline(never)]
-    fn unlink(link: &mut Link<M>, top: Top) -> Option<OwnedNode<M>> {
+    pub(super) fn settle(link: &mut Link<M>, page: Page, top: Top) {
+        let Some(node) = link else { return };
+        let is_below = page < node.mapping.range.start();
+        Self::settle(if is_below { &mut node.left } else { &mut node.right }, page, top);
+        Self::balance(link, top);
+    }
+
+    /// Takes the root of a subtree out of it. Returns whether it had one child at most, too, so that
+    /// the subtree is lower by one now.
+    #[inline]
+    pub(super) fn unlink(link: &mut Link<M>, top: Top) -> Option<(OwnedNode<M>, bool)> {
         let mut node = link.take()?;
-        *link = match (node.left.take(), node.right.take()) {
-            // A child alone has no children.
-            (None, alone) | (alone, None) => alone,
-            (left, mut right) => {
-                let mut lowest = Self::remove_lowest(&mut right, top)?;
-                (lowest.left, lowest.right) = (left, right);
-                *link = Some(lowest);
-                Self::balance(link, top);
-                return Some(node);
-            }
-        };
-        Some(node)
+        if node.left.is_none() {
+            *link = node.right.take();
+        } else if node.right.is_none() {
+            *link = node.left.take();
+        } else {
+            Self::replace(link, &mut node, top);
+            return Some((node, false));
+        }
+        Some((node, true))
+    }
+
+    /// Puts the lowest node above another, which has two children, into its place.
+    #[cold]
+    fn replace(link: &mut Link<M>, node: &mut Node<M>, top: Top) {
+        let (left, mut right) = (node.left.take(), node.right.take());
+        if let Some(mut lowest) = Self::remove_lowest(&mut right, top) {
+            (lowest.left, lowest.right) = (left, right);
+            *link = Some(lowest);
+        }
+        Self::balance(link, top);
     }
 
     fn remove_lowest(link: &mut Link<M>, top: Top) -> Option<OwnedNode<M>> {
@@ -78,36 +60,23 @@ impl<M: Machine> Node<M> {
 
     /// Restores the balance of a subtree whose children are balanced and differ by at most two in
     /// height, and what its root knows.
-    #[inline]
-    fn balance(link: &mut Link<M>, top: Top) -> bool {
-        let Some(node) = link else { return true };
-        let Updated { is_new, leans } = node.update(top);
-        if (-1..=1).contains(&leans) {
-            return is_new;
-        }
-        Self::rotate(link, leans, top);
-        true
-    }
-
-    #[cold]
-    fn rotate(link: &mut Link<M>, leans: i32, top: Top) {
+    fn balance(link: &mut Link<M>, top: Top) {
         let Some(node) = link else { return };
-        if leans < 0 {
-            if node.left.as_ref().is_some_and(|left| left.leans() > 0) {
+        node.update(top);
+        if (-1..=1).contains(&node.leans) {
+            return;
+        }
+        if node.leans < 0 {
+            if node.left.as_ref().is_some_and(|left| left.leans > 0) {
                 Self::rotate_left(&mut node.left, top);
             }
             Self::rotate_right(link, top);
         } else {
-            if node.right.as_ref().is_some_and(|right| right.leans() < 0) {
+            if node.right.as_ref().is_some_and(|right| right.leans < 0) {
                 Self::rotate_right(&mut node.right, top);
             }
             Self::rotate_left(link, top);
         }
-    }
-
-    /// Returns by how much the right child is higher than the left one.
-    fn leans(&self) -> i32 {
-        i32::from(Self::height(&self.right)) - i32::from(Self::height(&self.left))
     }
 
     /// Makes the left child the root of the subtree.

@@ -3,7 +3,7 @@
 //! Owns: the search for gaps, and how far up from [`ROOM`] there is none, so that the usual request,
 //! which fits into the lowest gap of all, is one search. Refuses to know: how the tree is balanced.
 
-use super::{Link, Mappings, Node};
+use super::{Beside, Link, Mappings, Node};
 use crate::addr::{Page, PageRange};
 use crate::machine::Machine;
 use crate::mapping::Mapping;
@@ -94,14 +94,14 @@ impl<M: Machine> Room<'_, M> {
     #[must_use]
     #[inline]
     pub fn is_free(&self) -> bool {
-        self.high() >= self.range.end()
+        self.beside().high >= self.range.end()
     }
 
-    /// Returns where the first mapping above the range starts, if nothing is in the range.
+    /// Returns what is beside the range, if nothing is in it.
     #[must_use]
     #[inline]
-    pub fn high(&self) -> Page {
-        self.above.map_or(Page::END, |above| above.range.start())
+    pub fn beside(&self) -> Beside {
+        Beside::between(self.below, self.above)
     }
 }
 

@@ -11,22 +11,11 @@ use crate::machine::Machine;
 use crate::mapping::Mapping;
 use vellum_abi::Protection;
 
-/// What [`Node::update`] found.
-pub(super) struct Updated {
-    /// Whether anything is new: if not, those above the node know the truth still.
-    pub(super) is_new: bool,
-    /// By how much the right child is higher than the left one.
-    pub(super) leans: i32,
-}
-
 impl<M: Machine> Node<M> {
-    pub(super) fn height(link: &Link<M>) -> u8 {
-        link.as_ref().map_or(0, |node| node.height)
-    }
-
-    /// Computes what the node knows of its subtree from its children.
+    /// Computes what the node knows of its subtree from its children. Returns whether anything is
+    /// new: if not, those above it know the truth still.
     #[inline]
-    pub(super) fn update(&mut self, top: Top) -> Updated {
+    pub(super) fn update(&mut self, top: Top) -> bool {
         let range = self.mapping.range;
         let (mut start, mut end, mut gap) = (range.start(), range.end(), 0);
         let (mut left_height, mut right_height, mut facts) = (0, 0, self.own);
@@ -46,7 +35,8 @@ impl<M: Machine> Node<M> {
             | (self.facts != facts);
         (self.start, self.end, self.gap) = (start, end, gap);
         (self.height, self.facts) = (height, facts);
-        Updated { is_new, leans: i32::from(right_height) - i32::from(left_height) }
+        self.leans = right_height.wrapping_sub(left_height).cast_signed();
+        is_new
     }
 
     /// Computes the part of that which ranges alone have to do with. Returns whether anything is
@@ -66,6 +56,31 @@ impl<M: Machine> Node<M> {
         let is_new = (self.start != start) | (self.end != end) | (self.gap != gap);
         (self.start, self.end, self.gap) = (start, end, gap);
         is_new
+    }
+
+    /// Returns whether every node of a subtree knows the truth and is balanced.
+    pub(super) fn is_sound(link: &Link<M>, top: Top) -> bool {
+        let Some(node) = link else { return true };
+        let range = node.mapping.range;
+        let (left, right) = (node.left.as_ref(), node.right.as_ref());
+        let below = left.map(|left| (left.gap, top.gap(left.end, range.start())));
+        let above = right.map(|right| (right.gap, top.gap(range.end(), right.start)));
+        let gaps = below.into_iter().chain(above).map(|(inside, beside)| inside.max(beside));
+        let children = || left.into_iter().chain(right);
+        let facts = children().fold(Facts::of(&node.mapping), |sum, child| sum.and(child.facts));
+        let heights = [left, right].map(|child| child.map_or(0, |child| i32::from(child.height)));
+        let leans = heights[1] - heights[0];
+        node.start == left.map_or(range.start(), |left| left.start)
+            && node.end == right.map_or(range.end(), |right| right.end)
+            && left.is_none_or(|left| left.end <= range.start())
+            && right.is_none_or(|right| range.end() <= right.start)
+            && node.gap == gaps.max().unwrap_or(0)
+            && (node.own, node.facts) == (Facts::of(&node.mapping), facts)
+            && i32::from(node.height) == 1 + heights[0].max(heights[1])
+            && i32::from(node.leans) == leans
+            && leans.abs() <= 1
+            && Self::is_sound(&node.left, top)
+            && Self::is_sound(&node.right, top)
     }
 
     /// Returns the first page from `from` on that no mapping of the subtree covers, or any page
@@ -112,7 +127,7 @@ impl<M: Machine> Node<M> {
             node.own = Facts::of(&node.mapping);
             true
         };
-        is_old && node.update(top).is_new
+        is_old && node.update(top)
     }
 
     pub(super) fn alter(

@@ -95,7 +95,7 @@ impl<M: Machine> Change<M> {
             return Some(Change { cursor, is_cut_off, ..Change::unmap(state, range, None) });
         }
         if !is_cut_off {
-            *removed = state.mappings.remove(range.start());
+            *removed = state.mappings.remove_between(beside, &range);
         }
         None
     }

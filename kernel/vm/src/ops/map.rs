@@ -3,21 +3,19 @@
 use super::change::Change;
 use super::policy::suits;
 use super::populate::{Goal, Touch};
+use super::prospect::{Joins, Made, Prospect};
 use super::split::{Splits, merge_at};
-use crate::addr::{Page, PageRange};
+use crate::addr::PageRange;
 use crate::address_space::{AddressSpace, State};
 use crate::counters::Counters;
 use crate::error::{Refusal, VmError};
 use crate::machine::Machine;
-use crate::mapping::{Mapping, MappingKind, Terms};
-use crate::mappings::Room;
+use crate::mapping::MappingKind;
+use crate::mappings::{Beside, Room};
 use crate::object::MemoryObject;
 use crate::page_table::Sharing;
 use crate::refpage;
-use crate::sequence::Sequence;
-use crate::tag::Tag;
 use crate::tag_pages::TagUse;
-use core::ptr;
 use vellum_abi::{MapFlags, MapOptions, PAGE_SIZE, Policy, Protection, Switches};
 
 /// What `map` asks for.
@@ -95,7 +93,7 @@ impl<M: Machine> MapRequest<M> {
             && self.object.has_reference_frame()
     }
 
-    fn sharing(&self) -> Sharing {
+    pub(super) fn sharing(&self) -> Sharing {
         let shared = self.options.flags.contains(MapFlags::SHARED);
         if shared { Sharing::Shared } else { Sharing::Private }
     }
@@ -118,7 +116,7 @@ impl<M: Machine> MapRequest<M> {
 
     /// Returns what `protect` may allow later.
     #[inline]
-    fn maximum(&self) -> Protection {
+    pub(super) fn maximum(&self) -> Protection {
         match (self.options.flags.contains(MapFlags::GUARD), self.object.is_device()) {
             (true, _) => Protection::NONE,
             (false, true) => self.maximum.intersection(Protection::READ | Protection::WRITE),
@@ -127,7 +125,7 @@ impl<M: Machine> MapRequest<M> {
     }
 
     #[inline]
-    fn is_sealed(&self) -> bool {
+    pub(super) fn is_sealed(&self) -> bool {
         self.options.flags.contains(MapFlags::SEALED)
     }
 
@@ -136,114 +134,6 @@ impl<M: Machine> MapRequest<M> {
     fn needs_another(&self) -> bool {
         let MapOptions { flags, policy, .. } = self.options;
         flags.contains(MapFlags::TAG_HINT) || policy == Policy::InMapping
-    }
-}
-
-/// What `map` finds or makes for a mapping to show instead of the object that was asked for. What is
-/// made goes again with this, if no mapping has it by then.
-struct Made<M: Machine> {
-    object: M::Shared<MemoryObject<M>>,
-    hint: Option<TagUse<M>>,
-}
-
-impl<M: Machine> Made<M> {
-    /// Finds or makes it, outside every lock. What that writes is counted in `counters`.
-    fn of(
-        space: &AddressSpace<M>,
-        request: &MapRequest<M>,
-        counters: &Counters,
-    ) -> Result<Made<M>, VmError> {
-        let MapOptions { flags, policy, tag, switches, .. } = request.options;
-        let machine = &space.machine;
-        let mut made = Made { object: request.object.clone(), hint: None };
-        // Tag zero on zeros is anonymous memory, which is there already.
-        if flags.contains(MapFlags::TAG_HINT) && tag != 0 {
-            let tag = Tag::new(u64::from(tag)).ok_or(VmError::TagsUnsupported)?;
-            let spans = Switches::SHARED_TABLES | Switches::HUGE;
-            made = if switches.intersection(spans) == Switches::NONE {
-                let (hint, object) = TagUse::new(machine, tag, counters)?;
-                Made { object, hint: Some(hint) }
-            } else {
-                // The tables and the block of the kernel's page would be at everybody's expense.
-                let own = refpage::tagged(machine, &space.account, tag, counters)?;
-                Made { object: machine.share(own)?, hint: None }
-            };
-        }
-        if policy == Policy::InMapping {
-            let own = made.object.duplicate(&space.account, counters)?;
-            made = Made { object: machine.share(own)?, hint: None };
-        }
-        Ok(made)
-    }
-}
-
-/// A mapping that is to be: all of it but its range.
-struct Plan<'a, M: Machine> {
-    request: &'a MapRequest<M>,
-    object: &'a M::Shared<MemoryObject<M>>,
-    hint: Option<&'a TagUse<M>>,
-    kind: MappingKind,
-    /// The page of the object that the first page shows.
-    offset: u64,
-    maximum: Protection,
-    sharing: Sharing,
-}
-
-impl<'a, M: Machine> Plan<'a, M> {
-    #[inline]
-    fn new(
-        request: &'a MapRequest<M>,
-        kind: MappingKind,
-        object: &'a M::Shared<MemoryObject<M>>,
-        hint: Option<&'a TagUse<M>>,
-    ) -> Plan<'a, M> {
-        let offset = if object.is_positional() { request.offset / PAGE_SIZE } else { 0 };
-        let (maximum, sharing) = (request.maximum(), request.sharing());
-        Plan { request, object, hint, kind, offset, maximum, sharing }
-    }
-
-    #[inline]
-    fn terms(&self) -> u64 {
-        let MapOptions { protection, policy, switches, around, .. } = self.request.options;
-        let (maximum, sharing, kind) = (self.maximum, self.sharing, self.kind);
-        let sealed = self.request.is_sealed();
-        Terms { protection, maximum, sharing, sealed, kind, policy, switches, around }.word()
-    }
-
-    /// Returns whether a mapping could go on as this one.
-    #[inline]
-    fn continues(&self, low: &Mapping<M>, start: Page) -> bool {
-        low.continues_at(start, self.object, self.offset, self.terms())
-    }
-
-    /// Returns whether this one could go on as a mapping.
-    #[inline]
-    fn goes_on_in(&self, high: &Mapping<M>, range: &PageRange) -> bool {
-        high.range.start() == range.end()
-            && ptr::eq(&raw const *high.object, &raw const **self.object)
-            && (!self.object.is_positional() || self.offset + range.pages() == high.offset)
-            && high.terms() == self.terms()
-            && high.sequence.is_idle()
-    }
-
-    #[inline]
-    fn mapping(&self, range: PageRange) -> Mapping<M> {
-        let MapOptions { protection, policy, switches, around, .. } = self.request.options;
-        Mapping {
-            range,
-            object: self.object.clone(),
-            hint: self.hint.cloned(),
-            offset: self.offset,
-            protection,
-            maximum: self.maximum,
-            sharing: self.sharing,
-            sealed: self.request.is_sealed(),
-            kind: self.kind,
-            policy,
-            switches,
-            around,
-            sequence: Sequence::default(),
-        }
     }
 }
 
@@ -300,7 +190,7 @@ impl<M: Machine> AddressSpace<M> {
         if request.needs_another() {
             return self.map_another(request, kind);
         }
-        self.map_planned(&Plan::new(request, kind, &request.object, None))
+        self.map_shown(request, kind, &request.object, None)
     }
 
     #[cold]
@@ -312,65 +202,78 @@ impl<M: Machine> AddressSpace<M> {
         // A refused call has changed nothing, so what is made for it counts only when it is mapped.
         let counters = Counters::new();
         let made = Made::of(self, request, &counters)?;
-        let plan = Plan::new(request, kind, &made.object, made.hint.as_ref());
-        let mapped = self.map_planned(&plan);
+        let mapped = self.map_shown(request, kind, &made.object, made.hint.as_ref());
         mapped.inspect(|_| refpage::count(&self.counters, refpage::created(&counters)))
     }
 
-    fn map_planned(&self, plan: &Plan<'_, M>) -> Result<(u64, Option<Change<M>>), Refusal> {
+    /// Maps an object on the terms of a request.
+    #[inline(never)]
+    fn map_shown(
+        &self,
+        request: &MapRequest<M>,
+        kind: MappingKind,
+        object: &M::Shared<MemoryObject<M>>,
+        hint: Option<&TagUse<M>>,
+    ) -> Result<(u64, Option<Change<M>>), Refusal> {
+        let prospect = Prospect::new(request, kind, object, hint);
         self.begin_change(|state| {
-            let room = plan.request.place(state)?;
-            let (range, high, is_lowest) = (room.range, room.high(), room.is_lowest);
-            let address = range.start().address();
+            let room = request.place(state)?;
+            let (range, address) = (room.range, room.range.start().address());
             if !room.is_free() {
-                return Ok((address, Some(self.replace(state, plan, range)?)));
+                return Ok((address, Some(self.replace(state, &prospect, range)?)));
             }
-            let options = &plan.request.options;
-            if options.policy == Policy::Eager
-                && let Some(touch) = Touch::eager(options.protection, Goal::Mapping)
+            if request.options.policy == Policy::Eager
+                && let Some(touch) = Touch::eager(request.options.protection, Goal::Mapping)
             {
                 // Not merged before it is populated: it may have to go again.
-                let node = self.node(|| plan.mapping(range))?;
-                state.mappings.insert(node);
+                state.mappings.insert(self.node(|| prospect.mapping(range))?);
                 return Ok((address, Some(Change::populate(state, range, touch))));
             }
-            let joins_high = room.above.is_some_and(|above| plan.goes_on_in(above, &range));
-            if !joins_high
-                && let Some(below) = room.below
-                && plan.continues(below, range.start())
-            {
-                // The usual case of a heap that grows: no node is made to be merged at once.
-                let (whole, end) = (below.range, range.end());
-                if is_lowest {
-                    state.mappings.leave_out(high);
-                }
-                state.mappings.alter_end(&whole, end, high, |below| below.absorb(end));
-                return Ok((address, None));
+            let joins = Joins::find(&room, &prospect);
+            let beside = room.beside();
+            if room.is_lowest {
+                state.mappings.leave_out(beside.high);
             }
-            let node = self.node(|| plan.mapping(range))?;
-            if is_lowest {
-                state.mappings.leave_out(high);
-            }
-            state.mappings.insert(node);
-            if joins_high {
-                merge_at(self, state, range.end());
-                merge_at(self, state, range.start());
-            }
+            self.put(state, &prospect, range, beside, joins)?;
             Ok((address, None))
         })
+    }
+
+    /// Puts a mapping into its free range: as part of a neighbour that it continues, or as a node.
+    #[inline]
+    fn put(
+        &self,
+        state: &mut State<M>,
+        prospect: &Prospect<'_, M>,
+        range: PageRange,
+        beside: Beside,
+        joins: Joins,
+    ) -> Result<(), VmError> {
+        if let Joins::Below(whole) = joins {
+            // The usual case of a heap that grows: no node is made to be merged at once.
+            let end = range.end();
+            state.mappings.alter_end(&whole, end, beside.high, |below| below.absorb(end));
+            return Ok(());
+        }
+        state.mappings.insert_between(beside, self.node(|| prospect.mapping(range))?);
+        if let Joins::Above = joins {
+            merge_at(self, state, range.end());
+            merge_at(self, state, range.start());
+        }
+        Ok(())
     }
 
     fn replace(
         &self,
         state: &mut State<M>,
-        plan: &Plan<'_, M>,
+        prospect: &Prospect<'_, M>,
         range: PageRange,
     ) -> Result<Change<M>, VmError> {
         if state.mappings.facts(&range).any_sealed() {
             return Err(VmError::Sealed);
         }
         let splits = Splits::prepare(self, state, &range)?;
-        match self.node(|| plan.mapping(range)) {
+        match self.node(|| prospect.mapping(range)) {
             Ok(node) => {
                 splits.apply(state);
                 Ok(Change::unmap(state, range, Some(node)))

@@ -18,6 +18,7 @@ mod move_frames;
 mod policy;
 mod populate;
 mod promote;
+mod prospect;
 mod protect;
 mod query;
 mod relocation;

@@ -24,13 +24,28 @@ pub(super) fn remove<M: Machine>(
     part: &PageRange,
     beside: Beside,
 ) -> Page {
-    let walk = page_table::find(&space.machine, space.root, part.start());
-    let (cursor, lowest) = match walk {
-        // There is no table of this level, nor below.
-        Walk::Missing { slot, level } => (spans::behind_hole(space, part, slot, level), level - 1),
-        _ => (leaves::clear(space, part, walk), LEAF_LEVEL),
-    };
-    release_from(space, lowest, whole, beside, part.start(), cursor);
+    match page_table::find(&space.machine, space.root, part.start()) {
+        Walk::Missing { slot, level } => {
+            let cursor = spans::behind_hole(space, part, slot, level);
+            // There is no table of this level, nor below.
+            release_from(space, level - 1, whole, beside, part.start(), cursor);
+            cursor
+        }
+        walk => remove_found(space, whole, part, beside, walk),
+    }
+}
+
+/// Likewise, where there is something.
+#[inline(never)]
+fn remove_found<M: Machine>(
+    space: &AddressSpace<M>,
+    whole: &PageRange,
+    part: &PageRange,
+    beside: Beside,
+    walk: Walk,
+) -> Page {
+    let cursor = leaves::clear(space, part, walk);
+    release_tables(space, whole, beside, part.start(), cursor);
     cursor
 }
 
@@ -54,14 +69,27 @@ fn release_from<M: Machine>(
     space: &AddressSpace<M>,
     lowest: u32,
     whole: &PageRange,
-    Beside { low, high }: Beside,
+    beside: Beside,
+    visited: Page,
+    cursor: Page,
+) {
+    if lowest > ROOT_LEVEL && !is_needed(lowest, whole, beside, visited, cursor) {
+        release_found(space, lowest, whole, beside, visited, cursor);
+    }
+}
+
+/// Likewise, where the first table goes.
+#[cold]
+fn release_found<M: Machine>(
+    space: &AddressSpace<M>,
+    lowest: u32,
+    whole: &PageRange,
+    beside: Beside,
     visited: Page,
     cursor: Page,
 ) {
     for level in (ROOT_LEVEL + 1..=lowest).rev() {
-        let (start, end) = (span_start(visited, level - 1), span_end(visited, level - 1));
-        let needed = start < low || end > high;
-        if needed || cursor < end.min(whole.end()) {
+        if is_needed(level, whole, beside, visited, cursor) {
             // A table above spans more, so it is needed too.
             return;
         }
@@ -69,8 +97,21 @@ fn release_from<M: Machine>(
     }
 }
 
+/// Returns whether a table of `level` on the way to a page stays.
+#[inline]
+fn is_needed(
+    level: u32,
+    whole: &PageRange,
+    Beside { low, high }: Beside,
+    visited: Page,
+    cursor: Page,
+) -> bool {
+    let (start, end) = (span_start(visited, level - 1), span_end(visited, level - 1));
+    let needed = start < low || end > high;
+    needed || cursor < end.min(whole.end())
+}
+
 /// Takes the empty table of `level` on the way to a page out of the tree and frees it.
-#[cold]
 fn unlink_table<M: Machine>(space: &AddressSpace<M>, page: Page, level: u32) {
     let machine = &space.machine;
     let mut table = space.root;

@@ -78,7 +78,9 @@ pub fn descend<M: Machine>(machine: &M, root: Table, page: Page, last: u32) -> W
 /// Says why a walk does not go on behind a slot of a table at `level`.
 #[cold]
 fn leave(slot: Slot, level: u32, descriptor: Descriptor) -> Walk {
-    if descriptor == Descriptor::BUSY {
+    if descriptor == Descriptor::EMPTY {
+        Walk::Missing { slot, level: level + 1 }
+    } else if descriptor == Descriptor::BUSY {
         Walk::Busy(slot)
     } else if descriptor.is_shared_table() {
         Walk::Shared { slot, level: level + 1, pointer: descriptor }

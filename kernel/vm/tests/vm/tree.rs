@@ -126,6 +126,7 @@ fn compare(tree: &Tree, flat: &BTreeMap<u64, u64>, page: u64, pages: u64) {
     compare_room(mappings, flat, pages);
     assert_eq!(mappings.count(), flat.len() as u64);
     tree.check_balance();
+    assert!(mappings.is_sound());
 }
 
 /// The best place is the lowest that fits, and what is beside it is known.
@@ -225,7 +226,7 @@ fn grow(tree: &mut Tree, flat: &mut BTreeMap<u64, u64>, page: u64, pages: u64) {
 
 #[test]
 fn the_tree_answers_as_an_ordered_map_does() {
-    explore(100, 300, op(), |sequence| {
+    explore(4000, 300, op(), |sequence| {
         let (mut tree, mut flat) = (Tree::new(), BTreeMap::new());
         for op in sequence {
             match op {
