@@ -104,6 +104,22 @@ fn pages_of_a_memory_object_are_mapped_but_not_committed() {
 }
 
 #[test]
+fn a_write_to_a_shared_page_maps_no_neighbours() {
+    let rig = Host::new();
+    let object = rig.memory(16);
+    for number in 0..16 {
+        object.commit(number).expect("a frame");
+    }
+    map(&rig, &object, 0, 16, MapOptions { flags: MapFlags::SHARED, ..around(RW, 4) });
+    assert_eq!(rig.store(0, page(4), 9), Ok(()));
+    assert_eq!(counts(&rig.stat()), (1, 0));
+    assert_eq!(rig.load(0, page(5)), Ok(0));
+    assert_eq!(counts(&rig.stat()), (2, 14));
+    drop(object);
+    rig.finish(options());
+}
+
+#[test]
 fn one_barrier_serves_the_whole_window_and_executable_pages_come_one_by_one() {
     let rig = Host::new();
     map(&rig, &rig.pattern(7), 0, 16, around(RW, 4));

@@ -259,3 +259,15 @@ fn the_registers_that_are_moved_change_nothing_about_the_access() {
         }
     }
 }
+
+#[test]
+fn of_what_looks_like_ldapr_all_but_one_encoding_are_unknown() {
+    // Bits 23:16 are A, R, a bit that the group has set, and Rs.
+    for fields in 0..0x100 {
+        for size in 0..4 {
+            let word = size << 30 | 0x3820_c041 | fields << 16;
+            let meant = if word >> 16 & 0xff == 0xbf { Load(at(1 << size, 2, 0)) } else { Other };
+            assert_eq!(Instruction::decode(word), meant, "{word:08x}");
+        }
+    }
+}
