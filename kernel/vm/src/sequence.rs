@@ -227,6 +227,9 @@ mod tests {
         (0..4).for_each(|page| _ = note(&sequence, page, 0));
         let claim = sequence.note(4, 1, |_| 10, |_, _| 0).expect("a batch");
         sequence.settle(claim, 10, false);
+        let copy = sequence.clone();
+        let ahead = [40, 41, 42, 43, 44].map(|page| note(&copy, page, 0));
+        assert_eq!(ahead, [0, 0, 0, 0, 5], "each of the ten counts once");
         assert_eq!((note(&sequence, 15, 0), note(&sequence, 21, 0)), (5, 15 - 10));
     }
 

@@ -116,8 +116,8 @@ pub const fn death(esr: u64) -> ExitKind {
 
 #[cfg(test)]
 mod tests {
-    use super::{AbortKind, abort};
-    use vellum_abi::FaultAccess;
+    use super::{AbortKind, abort, access_at_far, death, of_death};
+    use vellum_abi::{ExitKind, FaultAccess};
 
     #[test]
     fn cache_maintenance_is_no_write() {
@@ -138,5 +138,41 @@ mod tests {
         assert_eq!(kind(0x10), AbortKind::External);
         assert_eq!(abort(0x20 << 26 | 0x0f, 7 << 56 | 8).access, FaultAccess::Execute);
         assert_eq!(abort(0x24 << 26, 7 << 56 | 8).pointer.tag().value(), 7);
+    }
+    #[test]
+    fn a_death_has_the_syndrome_of_what_the_process_dies_of() {
+        // A write to a page without a leaf, with the fields that say more of the access.
+        let esr = 0x24 << 26 | 1 << 25 | 1 << 24 | 9 << 16 | 1 << 6 | 0x07;
+        assert_eq!(of_death(esr, ExitKind::NotMapped), esr);
+        let tag_check = of_death(esr, ExitKind::TagCheck);
+        assert_eq!(abort(tag_check, 0).kind, AbortKind::TagCheck);
+        assert_eq!((tag_check ^ esr) & !0x3f, 0, "only the status changes");
+    }
+
+    #[test]
+    fn only_a_misaligned_counter_and_a_watchpoint_leave_an_address() {
+        let write = 1 << 6;
+        for class in 0..64_u64 {
+            let wanted = match class {
+                0x22 => [Some(FaultAccess::Execute); 2],
+                0x34 => [Some(FaultAccess::Read), Some(FaultAccess::Write)],
+                _ => [None; 2],
+            };
+            assert_eq!([0, write].map(|iss| access_at_far(class << 26 | iss)), wanted, "{class:x}");
+        }
+    }
+
+    #[test]
+    fn every_class_names_its_death() {
+        for class in 0..64 {
+            let wanted = match class {
+                0x00 | 0x0e => ExitKind::UndefinedInstruction,
+                0x07 | 0x18 | 0x19 | 0x1d => ExitKind::TrappedInstruction,
+                0x22 | 0x26 => ExitKind::Alignment,
+                0x30..=0x3c => ExitKind::Breakpoint,
+                _ => ExitKind::Unhandled,
+            };
+            assert_eq!(death(class << 26 | 0x1ff_ffff), wanted, "{class:x}");
+        }
     }
 }

@@ -51,3 +51,19 @@ pub enum Sharing {
     /// Stores change the object.
     Shared,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::MemoryKind;
+
+    #[test]
+    fn the_attribute_of_each_kind_stands_at_its_index() {
+        for (has_tags, tagged) in [(true, 0xf0), (false, 0xff)] {
+            let bytes = MemoryKind::mair(has_tags).to_le_bytes();
+            let of = |kind: MemoryKind| bytes[(kind.bits() >> 2) as usize];
+            assert_eq!(of(MemoryKind::Tagged), tagged);
+            assert_eq!((of(MemoryKind::Normal), of(MemoryKind::Device)), (0xff, 0));
+            assert_eq!(bytes[3..], [0; 5], "indices that nobody uses");
+        }
+    }
+}

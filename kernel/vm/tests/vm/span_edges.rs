@@ -1,0 +1,34 @@
+//! What is taken away from one mapping ends where it ends: pointers of the next one stay.
+
+use crate::spans::{SPAN, map};
+use crate::support::{HERE, RW, Rig};
+use vellum_abi::{PAGE_SIZE, Protection, Switches};
+use vellum_model::{ModelOptions, Single};
+
+type Host = Rig<Single>;
+
+const NEXT: u64 = HERE + 2 * SPAN * PAGE_SIZE;
+const TABLES: (Protection, Switches) = (RW, Switches::SHARED_TABLES);
+
+#[test]
+fn pointers_of_the_next_mapping_stay_when_access_to_this_one_goes() {
+    let options = ModelOptions { cpus: 3, ..ModelOptions::default() };
+    let operations: [fn(&Host); 2] =
+        [|rig| rig.unmap(HERE, 2 * SPAN), |rig| rig.protect(HERE, 2 * SPAN, Protection::NONE)];
+    for operate_fn in operations {
+        let rig = Host::with(options);
+        let (object, other) = (rig.pattern(7), rig.pattern(8));
+        map(&rig, &object, HERE, 2 * SPAN, TABLES);
+        map(&rig, &other, NEXT, 2 * SPAN, TABLES);
+        assert_eq!((rig.load(0, HERE), rig.load(0, NEXT)), (Ok(7), Ok(8)));
+        let before = rig.stat();
+        assert_eq!(before.faults_table, 2);
+        operate_fn(&rig);
+        // On a CPU that has not walked there: the pointer itself must be there still.
+        assert_eq!(rig.load(1, NEXT), Ok(8));
+        assert_eq!(rig.stat().faults_table, 2, "no fault made the pointer again");
+        assert!(rig.load(1, HERE).is_err());
+        drop((object, other));
+        rig.finish(options);
+    }
+}
