@@ -101,3 +101,18 @@ impl SharedTables {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Descriptor, Table};
+    use crate::addr::FrameAddress;
+
+    #[test]
+    fn a_pointer_to_a_shared_table_forbids_stores_and_fetches_below_it() {
+        let frame = FrameAddress::containing(0x1234_5000);
+        let word = Descriptor::shared_table(Table::new(frame)).to_word();
+        // APTable[1], UXNTable, PXNTable, and the bit that tells it from a table of one's own.
+        let limits = 1 << 62 | 1 << 60 | 1 << 59 | 1 << 55;
+        assert_eq!(word, limits | 0x1234_5000 | 0b11);
+    }
+}
