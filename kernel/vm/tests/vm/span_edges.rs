@@ -1,7 +1,10 @@
-//! What is taken away from one mapping ends where it ends: pointers of the next one stay.
+//! Pointers to shared tables at their edges: what is taken away from one mapping ends where it ends,
+//! and of CPUs that fault below one slot only one points it to a table.
 
+use crate::explored::{self, Race, cpu, explore, on_cpus};
 use crate::spans::{SPAN, map};
 use crate::support::{HERE, RW, Rig};
+use std::sync::Arc;
 use vellum_abi::{PAGE_SIZE, Protection, Switches};
 use vellum_model::{ModelOptions, Single};
 
@@ -31,4 +34,22 @@ fn pointers_of_the_next_mapping_stay_when_access_to_this_one_goes() {
         drop((object, other));
         rig.finish(options);
     }
+}
+
+#[test]
+fn of_cpus_that_fault_below_one_slot_one_counts_the_pointer() {
+    explore(|| {
+        let rig = Arc::new(Race::with(explored::options()));
+        let object = rig.pattern(7);
+        map(&rig, &object, HERE, SPAN, TABLES);
+        map(&rig, &object, NEXT, SPAN, TABLES);
+        drop(object);
+        // Makes the shared table and the tables above it.
+        assert_eq!(rig.load(0, HERE), Ok(7));
+        let before = rig.stat().faults_table;
+        let load = |rig: &Race, cpu: usize| assert_eq!(rig.load(cpu, NEXT), Ok(7));
+        on_cpus(vec![cpu(&rig, load), cpu(&rig, load)]);
+        assert_eq!(rig.stat().faults_table - before, 1);
+        explored::finish(rig);
+    });
 }
