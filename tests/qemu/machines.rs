@@ -3,7 +3,7 @@
 use crate::Named;
 use crate::context::{Plan, Run};
 use libtest_mimic::Failed;
-use vellum_abi::options::MOPS;
+use vellum_abi::options::{ASID_BITS, MOPS};
 use vellum_tests::qemu::Machine;
 
 pub(crate) const TESTS: &[Named] = &[
@@ -17,6 +17,8 @@ pub(crate) const TESTS: &[Named] = &[
     ("machine/four_cpus_and_a_gicv2", four_cpus_and_a_gicv2),
     ("machine/four_cpus_from_el2", four_cpus_from_el2),
     ("machine/four_cpus_of_other_models", four_cpus_of_other_models),
+    ("machine/identifiers_of_few_bits", identifiers_of_few_bits),
+    ("machine/identifiers_of_too_few_bits", identifiers_of_too_few_bits),
     ("machine/entry_at_el2_on_max", entry_at_el2_on_max),
     ("machine/entry_at_el2_on_neoverse_n2", entry_at_el2_on_neoverse_n2),
     ("machine/entry_at_el2_without_tags", entry_at_el2_without_tags),
@@ -83,6 +85,33 @@ fn four_cpus_of_other_models() -> Result<(), Failed> {
             icount: false,
             ..Machine::default()
         })?;
+    }
+    Ok(())
+}
+
+/// Many processes take turns where identifiers run out all the time. On two CPUs two bits are just
+/// enough: one a CPU, one more, and 0, which is nobody's.
+fn identifiers_of_few_bits() -> Result<(), Failed> {
+    for (smp, bits) in [(4, "3"), (2, "2")] {
+        let plan = Plan {
+            machine: Machine { smp, icount: false, ..Machine::default() },
+            arguments: vec![bits.to_owned()],
+            switches: vec![(ASID_BITS, bits)],
+            ..Plan::new("test_address_spaces_take_turns")
+        };
+        let run = plan.run()?;
+        run.ends_with(0, &[&format!("{bits}-bit asids")])?;
+    }
+    Ok(())
+}
+
+fn identifiers_of_too_few_bits() -> Result<(), Failed> {
+    for (smp, bits) in [(8, "3"), (1, "1"), (1, "17"), (1, "many")] {
+        let machine = Machine { smp, icount: false, ..Machine::default() };
+        let switches = vec![(ASID_BITS, bits)];
+        let run = Plan { machine, switches, ..Plan::crash("exit=0") }.run()?;
+        run.ends_with(103, &["asid_bits"])?;
+        run.has_not_panicked()?;
     }
     Ok(())
 }

@@ -26,6 +26,7 @@
 //!   only where it is meant to. Inside a measured closure do not print, do not allocate more than a
 //!   few KiB in all, and start no programs.
 //! * [`check!`](crate::check!) compares and goes on; any failure makes the exit status 1.
+//! * [`race`] runs a closure on several threads that keep side by side.
 //! * [`skip`] ends the program with status 77, which the harness reports as skipped.
 //! * [`measure`] gives what a closure changed in every counter, [`Change`].
 //! * [`run`] runs another program of the archive, [`run_self`] this one with other arguments (a
@@ -41,14 +42,16 @@ mod change;
 mod checks;
 mod child;
 mod contents;
+mod race;
 mod warm;
 
 pub use change::{Change, measure, measure_value, stat};
-pub use checks::{report, require, require_tags, skip};
+pub use checks::{report, require, require_cpus, require_tags, skip};
 pub use child::{exited_with, load, load_self, load_self_paid_by, run, run_self};
 pub use contents::{
     Sample, attributes, mixed, mixed_tag, reference, samples, write_bytes, wrong_byte, wrong_tag,
 };
+pub use race::{Contended, Meeting, Runner, race, race_of};
 pub use warm::warm;
 
 pub(crate) use checks::{begin, verdict};

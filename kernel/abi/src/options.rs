@@ -14,6 +14,9 @@ pub const PLAIN_FILLS: &str = "plain_fills";
 pub const FAIL: &str = "fail";
 /// Frames that the kernel keeps out of use, so that few are left (tests of exhaustion).
 pub const HIDE_FRAMES: &str = "hide_frames";
+/// Bits of an address space identifier, where fewer are wanted than the CPUs have (tests of
+/// identifiers that run out): enough for one a CPU and one more, not counting 0.
+pub const ASID_BITS: &str = "asid_bits";
 
 /// Returns the options as pairs, in order. A line without `=` is a key with an empty value.
 pub fn pairs(text: &str) -> impl Iterator<Item = (&str, &str)> {

@@ -29,7 +29,7 @@ use crate::percpu;
 use crate::platform::console::{print, println};
 use crate::platform::device_tree::{Controller, Machine, PsciMethod, Registers};
 use crate::platform::{self, console, exit, interrupts, power};
-use crate::process::{address, first};
+use crate::process::{address, first, scheduler};
 use vellum_abi::archive::ArchiveError;
 use vellum_abi::{ARCHIVE_OFFSET, PAGE_SIZE, options};
 use vellum_vm::addr::FrameAddress;
@@ -189,6 +189,7 @@ extern "C" fn go_on() -> ! {
         mmu::forget_tag_access();
     }
     self_test(features);
+    set_asid_bits(options, machine, features);
     others::start(machine);
     banner(machine, features, choice);
     apply(options);
@@ -210,6 +211,16 @@ fn start_memory(machine: &Machine, free: &mut FreeRanges) {
 fn choice(options: &str) -> Choice {
     let is_on = |key| options::value(options, key) == Some("on");
     Choice { mops: is_on(options::MOPS), plain: is_on(options::PLAIN_FILLS) }
+}
+
+/// Lets identifiers have as many bits as the CPUs have for them, or as few as an option says.
+fn set_asid_bits(options: &str, machine: &Machine, features: &Features) {
+    let has = features.asid_bits;
+    let bits = options::value(options, options::ASID_BITS).map_or(Ok(has), str::parse);
+    let bits = bits.ok().filter(|bits| (1..=has).contains(bits));
+    if !bits.is_some_and(|bits| scheduler::set_asid_bits(bits, machine.cpus)) {
+        fail("asid_bits is not what these CPUs have, or not enough for them");
+    }
 }
 
 /// Checks that a tag that was written is read back: the memory attribute, ATA and the tag storage
@@ -268,7 +279,8 @@ fn banner(machine: &Machine, features: &Features, choice: Choice) {
     println!("  fills    by {fills}; zero block {} bytes", features.zero_block_bytes);
     print!(
         "  also     {}-bit ASIDs, {}-bit physical addresses",
-        features.asid_bits, features.physical_bits
+        scheduler::asid_bits(),
+        features.physical_bits
     );
     for (has, text) in [
         (features.pan, ", PAN"),

@@ -12,7 +12,7 @@ use super::parting::{self, Parting};
 use super::thread::Standing;
 use super::{Outcome, Process, Thread};
 use crate::arch::context::Context;
-use crate::arch::{cpu, features, mmu, timer};
+use crate::arch::{cpu, mmu, timer};
 use crate::ipc::{Endpoint, Notification};
 use crate::memory::graves;
 use crate::memory::machine::Hardware;
@@ -20,7 +20,7 @@ use crate::memory::pools::PoolArc;
 use crate::platform::interrupts;
 use crate::{percpu, trap};
 use core::ptr;
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{AtomicU32, Ordering};
 use spin::Mutex;
 use vellum_sched::{Cpus, MAX_CPUS, Machine, Task, Turn};
 use vellum_vm::asid::AsidAllocator;
@@ -52,6 +52,8 @@ impl Machine for Scheduling {
 pub static CPUS: Cpus<Scheduling, Thread> = Cpus::new();
 /// Who has which identifier.
 static ASIDS: AsidAllocator<Hardware> = AsidAllocator::new();
+/// Bits of an identifier.
+static ASID_BITS: AtomicU32 = AtomicU32::new(8);
 /// The process whose tables each CPU has active. The CPU holds it, so that no root table is freed
 /// while a translation base register still names it.
 static ACTIVE: [Mutex<Option<PoolArc<Process>>>; MAX_CPUS] = [const { Mutex::new(None) }; MAX_CPUS];
@@ -63,6 +65,18 @@ enum Slice {
     Fresh,
     /// The rest of that of the thread before, which names it.
     Inherited,
+}
+
+/// Sets how many bits identifiers have, before any process runs. Returns whether that is enough for
+/// `cpus` CPUs and one more; identifier 0 is nobody's.
+pub fn set_asid_bits(bits: u32, cpus: usize) -> bool {
+    ASID_BITS.store(bits, Ordering::Relaxed);
+    cpus + 2 <= 1 << bits
+}
+
+/// Returns how many bits identifiers have.
+pub fn asid_bits() -> u32 {
+    ASID_BITS.load(Ordering::Relaxed)
 }
 
 /// How the vector leaves the kernel.
@@ -296,9 +310,9 @@ fn activate(process: &PoolArc<Process>) {
     if active.as_ref().is_some_and(|active| ptr::eq(&raw const **active, &raw const **process)) {
         return;
     }
-    let bits = features::get().asid_bits;
-    let asid = ASIDS.activate(&Hardware, id, process.space.asid_slot(), bits);
-    mmu::activate(process.space.root().frame(), asid);
+    let bits = asid_bits();
+    let enter = |asid| mmu::activate(process.space.root().frame(), asid);
+    ASIDS.activate(&Hardware, id, process.space.asid_slot(), bits, enter);
     let before = active.replace(process.clone());
     drop(active);
     // Perhaps the last to hold it: behind the write of the base register, and without the lock.

@@ -11,8 +11,9 @@
 //! identifier when next switched to. No CPU can cache a translation of an unreserved identifier
 //! between the two, because none runs with one.
 //!
-//! A CPU declares what it will run before it writes its translation base register, and until that
-//! write it may still walk for what it ran before. So both stay reserved until it declares again.
+//! A CPU declares what it will run and writes its translation base register under one hold of the
+//! lock. Whoever begins a generation has the lock, so every CPU then walks for what it declared and
+//! nothing else: one identifier a CPU is reserved, and one more is enough for who asks.
 
 use crate::machine::{Asid, Machine};
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -51,11 +52,11 @@ struct State {
     next: usize,
     /// One bit an identifier of this generation.
     taken: [u64; MAX_ASIDS / 64],
-    /// The context words that each CPU may walk with: what it runs, and what it ran before that.
-    /// They are as their address spaces have them, of whatever generation, or zero.
-    held: [[u64; 2]; MAX_CPUS],
+    /// The context word that each CPU walks with, as its address space has it, of whatever
+    /// generation, or zero.
+    held: [u64; MAX_CPUS],
     /// The words that were held when the generation began: their identifiers stay their own.
-    carried: [[u64; 2]; MAX_CPUS],
+    carried: [u64; MAX_CPUS],
 }
 
 /// Gives identifiers out.
@@ -75,18 +76,24 @@ impl<M: Machine> AsidAllocator<M> {
             generation: 1,
             next: 1,
             taken: [0; MAX_ASIDS / 64],
-            held: [[0; 2]; MAX_CPUS],
-            carried: [[0; 2]; MAX_CPUS],
+            held: [0; MAX_CPUS],
+            carried: [0; MAX_CPUS],
         }))
     }
 
-    /// Declares that a CPU will run an address space and returns its identifier. The CPU has
-    /// written its translation base register since its last declaration.
+    /// Declares that a CPU runs an address space. `enter_fn` gets its identifier and writes the CPU's
+    /// translation base register; when it returns, the CPU walks for nothing else any more.
     ///
-    /// `bits` is the width of identifiers, at most 16: enough for two a CPU and one more.
-    pub fn activate(&self, machine: &M, cpu: usize, slot: &AsidSlot, bits: u32) -> Asid {
+    /// `bits` is the width of identifiers, at most 16: enough for one a CPU and one more.
+    pub fn activate(
+        &self,
+        machine: &M,
+        cpu: usize,
+        slot: &AsidSlot,
+        bits: u32,
+        enter_fn: impl FnOnce(Asid),
+    ) {
         let mut state = self.0.lock();
-        state.held[cpu][1] = 0;
         let mut word = slot.0.load(Ordering::Relaxed);
         if word >> ASID_BITS != state.generation {
             word = state.renew(machine, word, bits);
@@ -95,14 +102,16 @@ impl<M: Machine> AsidAllocator<M> {
             // descriptor and then still reads the old one did so before that walk (flush.rs).
             machine.dsb_ishst();
         }
-        state.held[cpu] = [word, state.held[cpu][0]];
-        Asid(word as u16)
+        state.held[cpu] = word;
+        // With the lock: a generation that began before the write would not reserve what the CPU
+        // still walks for.
+        enter_fn(Asid(word as u16));
     }
 
-    /// Declares that a CPU will run no address space.
+    /// Declares that a CPU runs no address space. It has written its translation base register so
+    /// that it walks for none.
     pub fn deactivate(&self, cpu: usize) {
-        let mut state = self.0.lock();
-        state.held[cpu] = [0, state.held[cpu][0]];
+        self.0.lock().held[cpu] = 0;
     }
 }
 
@@ -117,7 +126,7 @@ impl State {
             self.roll_over(machine);
             self.free(bits).unwrap_or(0)
         });
-        debug_assert!(asid != 0, "identifiers for two a CPU and one more");
+        debug_assert!(asid != 0, "identifiers for one a CPU and one more");
         self.take(asid);
         self.next = asid + 1;
         self.generation << ASID_BITS | asid as u64
@@ -126,11 +135,11 @@ impl State {
     /// Brings the word of an address space that was held when the generation began up to date.
     /// The whole word is compared: the identifier alone may be somebody else's by now.
     fn carried_over(&mut self, old: u64) -> Option<u64> {
-        if old == 0 || !self.carried.as_flattened().contains(&old) {
+        if old == 0 || !self.carried.contains(&old) {
             return None;
         }
         let new = self.generation << ASID_BITS | u64::from(old as u16);
-        for word in self.held.as_flattened_mut() {
+        for word in &mut self.held {
             // The next generation must find it as its address space has it.
             if *word == old {
                 *word = new;
@@ -153,7 +162,7 @@ impl State {
         self.next = 1;
         self.taken.fill(0);
         self.carried = self.held;
-        for word in self.held.into_iter().flatten() {
+        for word in self.held {
             self.take(usize::from(word as u16));
         }
         machine.tlbi_all();

@@ -62,6 +62,11 @@ pub fn require_tags() {
     require(system::tags_supported(), "no memory tagging on this machine");
 }
 
+/// Ends the program as skipped on a machine with one CPU.
+pub fn require_cpus() {
+    require(system::cpus() > 1, "one CPU");
+}
+
 /// Checks that two values are equal, `check!(name, got, want)`, or that something holds,
 /// `check!(name, condition)`. The name is anything with `Display`; a failure prints
 /// `FAIL name: got .., want ..`, is counted, and the program goes on. The macro's value says

@@ -1,7 +1,8 @@
-//! Identifiers that run out: three CPUs, ten address spaces, seven identifiers.
+//! Identifiers that run out: six CPUs, twelve address spaces, seven identifiers, which is one a CPU and
+//! one more.
 //!
-//! A CPU asks for the identifier first and writes its translation base register later. Between the
-//! two it still runs what it ran before, and may walk for it; other CPUs do the same meanwhile.
+//! Before a CPU writes its translation base register it still runs what it ran before, and may walk
+//! for it; other CPUs walk for theirs meanwhile.
 
 use crate::explore::explore;
 use crate::support::{HERE, RW, Rig, Space};
@@ -13,18 +14,16 @@ use vellum_vm::addr::Page;
 use vellum_vm::asid::AsidAllocator;
 use vellum_vm::machine::Asid;
 
-const CPUS: usize = 3;
-const SPACES: usize = 10;
+const CPUS: usize = 6;
+const SPACES: usize = 12;
 const BITS: u32 = 3;
 
 type Host = Model<Single>;
 
 #[derive(Clone, Copy, Debug)]
 enum Op {
-    /// A CPU asks for the identifier of an address space.
-    Ask(usize, usize),
-    /// It writes what it got to its translation base register.
-    Enter(usize),
+    /// A CPU gets the identifier of an address space and writes its translation base register.
+    Enter(usize, usize),
     /// It walks to a page on its own account.
     Speculate(usize, u64),
     /// A program on it loads from each of its pages.
@@ -40,8 +39,7 @@ enum Op {
 fn op() -> impl Strategy<Value = Op> {
     let (cpu, space) = (|| 0..CPUS, || 0..SPACES);
     prop_oneof![
-        8 => (cpu(), space()).prop_map(|(cpu, space)| Op::Ask(cpu, space)),
-        8 => cpu().prop_map(Op::Enter),
+        8 => (cpu(), space()).prop_map(|(cpu, space)| Op::Enter(cpu, space)),
         6 => (cpu(), 0..3u64).prop_map(|(cpu, page)| Op::Speculate(cpu, page)),
         6 => cpu().prop_map(Op::Load),
         1 => cpu().prop_map(Op::Park),
@@ -50,18 +48,12 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
-/// What a CPU runs, and what it is about to run.
-#[derive(Clone, Copy, Default)]
-struct Turn {
-    runs: Option<usize>,
-    asked: Option<(usize, Asid)>,
-}
-
 struct World {
     rig: Rig<Single>,
     spaces: Vec<Arc<Space<Single>>>,
     asids: AsidAllocator<Host>,
-    turns: [Turn; CPUS],
+    /// What each CPU runs.
+    runs: [Option<usize>; CPUS],
 }
 
 impl Drop for World {
@@ -77,12 +69,8 @@ impl World {
     fn new() -> World {
         let rig = Rig::with(ModelOptions { cpus: CPUS, ..ModelOptions::default() });
         rig.model.park_all();
-        let mut world = World {
-            spaces: Vec::new(),
-            asids: AsidAllocator::new(),
-            turns: [Turn::default(); CPUS],
-            rig,
-        };
+        let mut world =
+            World { spaces: Vec::new(), asids: AsidAllocator::new(), runs: [None; CPUS], rig };
         world.spaces = (0..SPACES).map(|number| world.space(number)).collect();
         world
     }
@@ -98,7 +86,7 @@ impl World {
 
     fn load(&self, cpu: usize) {
         Single::run_on(cpu);
-        let Turn { runs: Some(space), asked: None } = self.turns[cpu] else { return };
+        let Some(space) = self.runs[cpu] else { return };
         let running = self.rig.with_space(self.spaces[space].clone());
         for page in 0..3 {
             let byte = running.load(cpu, HERE + page * PAGE_SIZE).expect("mapped");
@@ -107,38 +95,40 @@ impl World {
         }
     }
 
+    /// Lets every CPU walk for what it runs.
+    fn walk(&self) {
+        for cpu in 0..CPUS {
+            self.rig.model.cpu(cpu).speculate(Page::containing(HERE));
+        }
+    }
+
+    fn enter(&mut self, cpu: usize, space: usize) {
+        Single::run_on(cpu);
+        let (model, next) = (&self.rig.model, &self.spaces[space]);
+        self.asids.activate(model, cpu, next.asid_slot(), BITS, |asid| {
+            assert_ne!(asid, Asid(0));
+            self.walk();
+            model.cpu(cpu).activate(next.root(), asid);
+            self.walk();
+        });
+        self.runs[cpu] = Some(space);
+    }
+
     fn run(&mut self, op: Op) {
         match op {
-            Op::Ask(cpu, space) if self.turns[cpu].asked.is_none() => {
-                Single::run_on(cpu);
-                let slot = self.spaces[space].asid_slot();
-                let asid = self.asids.activate(&self.rig.model, cpu, slot, BITS);
-                assert_ne!(asid, Asid(0));
-                self.turns[cpu].asked = Some((space, asid));
-            }
-            Op::Ask(..) => {}
-            Op::Enter(cpu) => {
-                if let Some((space, asid)) = self.turns[cpu].asked.take() {
-                    self.rig.model.cpu(cpu).activate(self.spaces[space].root(), asid);
-                    self.turns[cpu].runs = Some(space);
-                }
-            }
+            Op::Enter(cpu, space) => self.enter(cpu, space),
             Op::Speculate(cpu, page) => {
                 let page = Page::containing(HERE).add(page);
                 self.rig.model.cpu(cpu).speculate(page);
             }
             Op::Load(cpu) => self.load(cpu),
-            Op::Park(cpu) if self.turns[cpu].asked.is_none() => {
-                self.asids.deactivate(cpu);
+            Op::Park(cpu) => {
                 self.rig.model.cpu(cpu).park();
-                self.turns[cpu].runs = None;
+                self.asids.deactivate(cpu);
+                self.runs[cpu] = None;
             }
-            Op::Park(_) => {}
             Op::Renew(space) => {
-                let used = |turn: &Turn| {
-                    turn.runs == Some(space) || turn.asked.is_some_and(|(next, _)| next == space)
-                };
-                if !self.turns.iter().any(used) {
+                if !self.runs.contains(&Some(space)) {
                     self.spaces[space] = self.space(space);
                 }
             }
@@ -164,8 +154,7 @@ fn no_cpu_ever_sees_a_translation_of_an_identifiers_earlier_owner() {
 fn an_identifier_survives_every_generation_in_which_a_cpu_runs_with_it() {
     let mut world = World::new();
     let enter = |world: &mut World, cpu, space| {
-        world.run(Op::Ask(cpu, space));
-        world.run(Op::Enter(cpu));
+        world.run(Op::Enter(cpu, space));
         world.run(Op::Load(cpu));
     };
     // CPU 0 runs one address space all the time, while CPU 2 uses up identifiers again and again

@@ -37,8 +37,8 @@ impl Generations {
 
     fn run(&self, cpu: usize) {
         let Host { model, space, .. } = &self.members[cpu];
-        let asid = self.asids.activate(model, cpu, space.asid_slot(), BITS);
-        model.cpu(cpu).activate(space.root(), asid);
+        let enter = |asid| model.cpu(cpu).activate(space.root(), asid);
+        self.asids.activate(model, cpu, space.asid_slot(), BITS, enter);
     }
 
     /// Clones the youngest member.

@@ -111,9 +111,9 @@ impl Harness {
 
     pub(crate) fn switch(&mut self, cpu: usize, space: usize) {
         Single::run_on(cpu);
-        let slot = self.space(space).asid_slot();
-        let asid = self.asids.activate(&self.model, cpu, slot, ASID_BITS);
-        self.model.cpu(cpu).activate(self.space(space).root(), asid);
+        let next = self.space(space);
+        let enter = |asid| self.model.cpu(cpu).activate(next.root(), asid);
+        self.asids.activate(&self.model, cpu, next.asid_slot(), ASID_BITS, enter);
         self.running[cpu] = space;
     }
 

@@ -264,8 +264,9 @@ fn an_identifier_that_is_given_during_a_flush_is_flushed_too() {
         };
         let enter = move |rig: &Race, cpu: usize| {
             rig.model.cpu(cpu).park();
-            let asid = asids.activate(&rig.model, cpu, theirs.space.asid_slot(), 8);
-            rig.model.cpu(cpu).activate(theirs.space.root(), asid);
+            asids.activate(&rig.model, cpu, theirs.space.asid_slot(), 8, |asid| {
+                rig.model.cpu(cpu).activate(theirs.space.root(), asid);
+            });
             rig.model.cpu(cpu).speculate(Page::containing(HERE));
             Explored::step();
             rig.model.cpu(cpu).park();
@@ -277,11 +278,14 @@ fn an_identifier_that_is_given_during_a_flush_is_flushed_too() {
     });
 }
 
+/// Two CPUs, five address spaces, three identifiers: generations begin while the other CPU is anywhere.
 #[test]
 fn identifiers_change_hands_while_pages_are_unmapped() {
+    const SPACES: usize = 5;
+    const BITS: u32 = 2;
     explore(|| {
         let rig = Arc::new(Race::with(options()));
-        let spaces: Arc<Vec<_>> = Arc::new((0..3).map(|_| rig.beside(&rig.account)).collect());
+        let spaces: Arc<Vec<_>> = Arc::new((0..SPACES).map(|_| rig.beside(&rig.account)).collect());
         let asids = Arc::new(AsidAllocator::<Model<Explored>>::new());
         let object = rig.pattern(7);
         spaces.iter().for_each(|other| other.map(&object, HERE, 2, RW));
@@ -289,22 +293,24 @@ fn identifiers_change_hands_while_pages_are_unmapped() {
         let body = |first: usize| {
             let (spaces, asids) = (spaces.clone(), asids.clone());
             cpu(&rig, move |rig: &Race, cpu: usize| {
+                let own = rig.model.cpu(cpu);
                 for turn in 0..4 {
-                    let other = &spaces[(first + turn) % 3];
-                    let asid = asids.activate(&rig.model, cpu, other.space.asid_slot(), 3);
-                    rig.model.cpu(cpu).speculate(Page::containing(HERE));
-                    rig.model.cpu(cpu).activate(other.space.root(), asid);
-                    rig.model.cpu(cpu).speculate(Page::containing(HERE));
+                    let other = &spaces[(first + turn) % SPACES];
+                    asids.activate(&rig.model, cpu, other.space.asid_slot(), BITS, |asid| {
+                        own.speculate(Page::containing(HERE));
+                        own.activate(other.space.root(), asid);
+                    });
+                    own.speculate(Page::containing(HERE));
                     let pointer = UserPointer::new(HERE);
-                    let stored = user(&other.space, || rig.model.cpu(cpu).store(pointer, 1));
+                    let stored = user(&other.space, || own.store(pointer, 1));
                     stored.expect("a frame");
                     change(other, |space| space.decommit(range(HERE, 1))).expect("mapped");
                 }
+                own.park();
                 asids.deactivate(cpu);
-                rig.model.cpu(cpu).park();
             })
         };
-        on_cpus(vec![body(0), body(1)]);
+        on_cpus(vec![body(0), body(3)]);
         let roots: Vec<_> = spaces.iter().map(|other| other.space.root()).collect();
         rig.model.audit(&roots);
         drop((spaces, object));
