@@ -159,6 +159,13 @@ impl<M: Machine> AddressSpace<M> {
         result
     }
 
+    /// Returns when everybody is gone who has the lock shared now: who comes later sees what was
+    /// changed before.
+    #[inline]
+    pub(crate) fn outlast_readers(&self) {
+        drop(self.state.write());
+    }
+
     /// As [`Self::exclusive`], for what begins an operation and needs the address space at rest. A
     /// refusal has changed nothing, so it sends no fault that is under way round again.
     ///

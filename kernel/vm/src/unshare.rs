@@ -3,6 +3,10 @@
 //! Owns: the copy and the change of owner. The copy is made without a lock, so the frame is held
 //! meanwhile: with the hold there are two owners at least, and nobody stores to such a frame. One
 //! private frame takes the place of another, so the account is not touched.
+//!
+//! A leaf changes here under the shared lock, beside others who may have read it and not yet come to
+//! their own hold or copy. The old frame's other owner may go at any moment, so the hold outlives all who
+//! had the lock when the leaf changed.
 
 use crate::addr::{FrameAddress, Page};
 use crate::address_space::{AddressSpace, State};
@@ -50,6 +54,9 @@ impl<M: Machine> AddressSpace<M> {
             Some(frame) => self.publish_copy(&old, frame),
             None => Err(VmError::OutOfFrames),
         };
+        if matches!(copied, Ok(Attempt::Done)) {
+            self.outlast_readers();
+        }
         self.release(old.seen.frame());
         copied
     }

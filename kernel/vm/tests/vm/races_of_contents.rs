@@ -240,3 +240,30 @@ fn teardown_and_faults_leave_nothing() {
         finish(rig);
     });
 }
+
+/// Two threads of a process store to a page whose other owner goes at the same time: whoever comes last
+/// must not take hold of a frame that is given back, or somebody else's, by then.
+#[test]
+fn a_shared_frame_stays_while_anybody_looks_at_its_leaf() {
+    explore(|| {
+        let rig = Arc::new(Race::with(options()));
+        rig.map(&rig.pattern(7), HERE, 1, RW);
+        rig.store(0, HERE, 1).expect("a frame");
+        let child = new_space(&rig.model, &rig.account);
+        let mut cloning = rig.space.clone_space().expect("at rest");
+        while cloning.run(&rig.space, &child).expect("memory") == Progress::Paused {}
+        let store = |rig: &Race, cpu: usize| {
+            rig.store(cpu, HERE + cpu as u64, 2).expect("a frame");
+            let mut byte = [0];
+            assert_eq!(rig.space.read_page(HERE, &mut byte), Ok(1));
+            assert_eq!(byte, [1]);
+        };
+        let leave = move |_: &Race, _: usize| {
+            let mut teardown = child.teardown().expect("at rest");
+            while !teardown.step(&child) {}
+        };
+        on_cpus(vec![cpu(&rig, store), cpu(&rig, store), cpu(&rig, leave)]);
+        assert_eq!([1, 2, 3].map(|offset| rig.load(0, HERE + offset)), [2, 2, 7].map(Ok));
+        finish(rig);
+    });
+}
