@@ -9,7 +9,7 @@
 //! is work for all, and nobody waits beside an idle CPU. Priorities are strict on each CPU, not over
 //! all of them: a CPU that has a thread of its own to run does not look for a more urgent one elsewhere.
 //!
-//! **No wake-up is lost.** Two CPUs talk without a lock in three places; in each, either side writes
+//! **No wake-up is lost.** Two CPUs talk without a lock in four places; in each, either side writes
 //! first, then reads what the other wrote, all sequentially consistent, so that at least one sees it:
 //! 1. An idle CPU sets its bit, then looks at all queues. Who makes a thread ready puts it into a
 //!    queue, then looks for idle CPUs.
@@ -18,6 +18,8 @@
 //! 3. Who makes a thread ready clears the bit of the CPU that it interrupts, so that the next one picks
 //!    another. A CPU that was interrupted in vain sets it again. One that takes something else from
 //!    another's queue meanwhile finds, by 2, that it has more than it can do, and calls an idle one.
+//! 4. Who changes a priority stores it, then looks which CPU the thread belongs to. Who moves a thread
+//!    stores the CPU, then looks at the priority, under the lock of the queue if it goes to one.
 
 use crate::ready::{self, Priority, Ready};
 use crate::{Machine, Task};
@@ -89,13 +91,9 @@ impl<M: Machine, T: Task> Cpus<M, T> {
     /// Lets a thread run when its turn comes. It is in no queue.
     pub fn make_ready(&self, thread: T::Handle) {
         let (cpu, waits) = self.choose(&thread);
-        let priority = thread.priority();
         thread.cpu().store(cpu, Ordering::SeqCst);
-        let before = self.cpus[cpu].change(|ready| {
-            let before = ready.top();
-            ready.push(thread);
-            before
-        });
+        M::step();
+        let (before, priority) = self.cpus[cpu].change(|ready| (ready.top(), ready.push(thread)));
         if waits {
             M::interrupt(cpu);
         } else {
@@ -105,12 +103,9 @@ impl<M: Machine, T: Task> Cpus<M, T> {
 
     /// As [`Self::make_ready`], for a thread that this CPU ran and whose turn was not over.
     pub fn put_back(&self, thread: T::Handle) {
-        let (cpu, priority) = (M::this_cpu(), thread.priority());
-        let before = self.cpus[cpu].change(|ready| {
-            let before = ready.top();
-            ready.push_first(thread);
-            before
-        });
+        let cpu = M::this_cpu();
+        let (before, priority) =
+            self.cpus[cpu].change(|ready| (ready.top(), ready.push_first(thread)));
         self.tell(cpu, priority, before);
     }
 
@@ -243,19 +238,22 @@ impl<M: Machine, T: Task> Cpus<M, T> {
         }
     }
 
-    /// Changes the priority of a thread by `store_fn`, and its place in the queue if it is in one.
+    /// Changes the priority of a thread by `store_fn`, sequentially consistent, and its place in the queue
+    /// if it is in one.
     pub fn set_priority(&self, thread: &T::Handle, store_fn: impl FnOnce()) {
-        let cpu = thread.cpu().load(Ordering::SeqCst);
-        let queued = self.cpus[cpu].change(|ready| {
-            let queued = ready.remove(thread);
-            store_fn();
-            queued
-        });
-        if queued {
-            self.make_ready(thread.clone());
-        } else {
-            // If it runs there, the CPU must know better now; elsewhere it counts from the next turn on.
-            M::interrupt(cpu);
+        store_fn();
+        loop {
+            M::step();
+            let cpu = thread.cpu().load(Ordering::SeqCst);
+            M::step();
+            if self.cpus[cpu].change(|ready| ready.remove(thread)) {
+                return self.make_ready(thread.clone());
+            }
+            M::step();
+            if thread.cpu().load(Ordering::SeqCst) == cpu {
+                // If it runs there, the CPU must know better now; else it counts from the next turn on.
+                return M::interrupt(cpu);
+            }
         }
     }
 }

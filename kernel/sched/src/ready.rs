@@ -66,18 +66,20 @@ impl<T: Task> Ready<T> {
         self.present
     }
 
-    /// Adds a thread behind those of its priority.
-    pub fn push(&mut self, thread: T::Handle) {
-        let level = usize::from(thread.priority().0);
-        self.levels[level].push_back(thread);
-        self.present |= 1 << level;
+    /// Adds a thread behind those of its priority. Returns which that is at this moment.
+    pub fn push(&mut self, thread: T::Handle) -> Priority {
+        let priority = thread.priority();
+        self.levels[usize::from(priority.0)].push_back(thread);
+        self.present |= 1 << priority.0;
+        priority
     }
 
-    /// Adds a thread before those of its priority: one whose turn was not over.
-    pub fn push_first(&mut self, thread: T::Handle) {
-        let level = usize::from(thread.priority().0);
-        self.levels[level].push_front(thread);
-        self.present |= 1 << level;
+    /// Adds a thread before those of its priority: one whose turn was not over. Returns which that is.
+    pub fn push_first(&mut self, thread: T::Handle) -> Priority {
+        let priority = thread.priority();
+        self.levels[usize::from(priority.0)].push_front(thread);
+        self.present |= 1 << priority.0;
+        priority
     }
 
     /// Takes the thread out whose turn it is.
@@ -88,12 +90,11 @@ impl<T: Task> Ready<T> {
         thread
     }
 
-    /// Takes one thread out. Returns whether it was here; its priority has not changed since it came.
+    /// Takes one thread out, whose priority may have changed since it came. Returns whether it was here.
     pub fn remove(&mut self, thread: &T) -> bool {
-        let level = usize::from(thread.priority().0);
-        let found = self.levels[level].remove(thread);
-        self.forget_if_empty(level);
-        found
+        let found = self.levels.iter_mut().position(|list| list.remove(thread));
+        found.into_iter().for_each(|level| self.forget_if_empty(level));
+        found.is_some()
     }
 
     fn forget_if_empty(&mut self, level: usize) {

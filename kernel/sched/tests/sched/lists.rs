@@ -95,7 +95,8 @@ fn lists_do_what_a_vector_does() {
 fn the_most_urgent_comes_first_and_equals_in_order() {
     let items = items(6, |number| [4, 31, 0, 31, 4, 0][number]);
     let mut ready = Ready::<Item>::new();
-    items.iter().for_each(|item| ready.push(item.clone()));
+    let pushed: Vec<_> = items.iter().map(|item| ready.push(item.clone()).number()).collect();
+    assert_eq!(pushed, [4, 31, 0, 31, 4, 0]);
     assert!(ready.remove(&items[4]) && !ready.remove(&items[4]));
     ready.push_first(items[4].clone());
     let mut order = Vec::new();

@@ -245,3 +245,44 @@ fn all_cpus_work_while_there_is_work_for_all() {
         system.run(ready);
     });
 }
+
+/// A thread goes to another CPU's queue while its priority is raised: there it must not wait at the place
+/// of its old one, behind work that lasts until it has run.
+#[test]
+fn a_thread_on_its_way_takes_its_new_priority_along() {
+    explore(|| {
+        let flag = Arc::new(AtomicBool::new(false));
+        let system = System::new(2, 3);
+        let busy = || -> Body {
+            let flag = flag.clone();
+            Box::new(move |_, _| {
+                while !flag.load(Ordering::SeqCst) {
+                    if System::interrupted() {
+                        return After::Yields;
+                    }
+                    shuttle::thread::yield_now();
+                }
+                After::Ends
+            })
+        };
+        let (other, turns, raised) =
+            (System::thread(16, 1, busy()), AtomicUsize::new(0), flag.clone());
+        let moving: Body = Box::new(move |system, _| {
+            if turns.fetch_add(1, Ordering::SeqCst) == 0 {
+                system.cpus.make_ready(other.clone());
+                return After::Yields;
+            }
+            raised.store(true, Ordering::SeqCst);
+            After::Ends
+        });
+        let moving = System::thread(4, 0, moving);
+        let (stay, raise, target) = (busy(), AtomicBool::new(false), moving.clone());
+        let raising: Body = Box::new(move |system, thread| {
+            if !raise.swap(true, Ordering::SeqCst) {
+                system.set_priority(&target, 20);
+            }
+            stay(system, thread)
+        });
+        system.run(vec![System::thread(16, 0, raising), moving]);
+    });
+}
