@@ -7,7 +7,7 @@ use crate::memory::graves;
 use crate::memory::machine::Hardware;
 use crate::memory::pools::PoolArc;
 use vellum_abi::{ExitKind, ExitReport};
-use vellum_vm::machine::{Machine, Pools};
+use vellum_vm::machine::Machine;
 use vellum_vm::ops::{self, Change};
 
 enum Stage {
@@ -119,17 +119,13 @@ impl Teardown {
 }
 
 /// Drops what a closed handle named. Returns the process that must be taken down first because it
-/// never started and nobody can reach it any more: a mere drop of it could not pause.
+/// never started and no handle names it any more: a mere drop of it could not pause. Calls under way may
+/// still have it in hand; they find that it ended.
 pub fn orphan(object: Object) -> Option<PoolArc<Process>> {
-    let process = match object {
-        Object::Process(process) => process,
-        Object::Thread(thread) => thread.process.clone(),
-        Object::Memory(_) | Object::Account(_) | Object::Endpoint(_) | Object::Notification(_) => {
-            return None;
-        }
-    };
+    let process = object.process()?.clone();
+    drop(object);
     let report = ExitReport { kind: ExitKind::Killed as u64, ..ExitReport::default() };
-    (Hardware.owners(&process) == 1 && process.begin_end(report)).then_some(process)
+    process.begin_end_unnamed(report).then_some(process)
 }
 
 /// Checks everything that lives in a process, in debug builds.

@@ -51,6 +51,18 @@ impl Object {
             object => object,
         }
     }
+
+    /// Returns the process that a handle to this keeps within reach.
+    pub fn process(&self) -> Option<&PoolArc<Process>> {
+        match self {
+            Object::Process(process) => Some(process),
+            Object::Thread(thread) => Some(&thread.process),
+            Object::Memory(_)
+            | Object::Account(_)
+            | Object::Endpoint(_)
+            | Object::Notification(_) => None,
+        }
+    }
 }
 
 struct Slot {
@@ -115,6 +127,7 @@ impl HandleTable {
         self.account.charge_handle()?;
         let index = self.free;
         let slot = self.slot_mut(index).ok_or(Error::OutOfHandles)?;
+        object.process().into_iter().for_each(|process| process.gain_name());
         slot.object = Some(object.restricted(rights));
         slot.rights = rights;
         let (generation, next) = (u32::from(slot.generation), slot.next);
@@ -164,6 +177,7 @@ impl HandleTable {
         self.free = index;
         self.count -= 1;
         self.account.credit_handle();
+        object.process().into_iter().for_each(|process| process.lose_name());
         Some(object)
     }
 

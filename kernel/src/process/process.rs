@@ -45,6 +45,8 @@ pub struct Process {
     pub patient: WaitQueue,
     /// The highest priority that its threads may have: that of the thread that made it.
     pub ceiling: Priority,
+    /// How many handles name it or a thread of it, in all tables.
+    names: AtomicU64,
     life: Mutex<Life>,
     payer: PoolArc<Account>,
 }
@@ -68,6 +70,7 @@ impl Process {
             mourners: WaitQueue::new(),
             patient: WaitQueue::new(),
             ceiling,
+            names: AtomicU64::new(0),
             life: Mutex::new(Life::Alive),
             payer: payer.clone(),
         };
@@ -115,6 +118,25 @@ impl Process {
             *life = Life::Ending(report);
         }
         alive
+    }
+
+    /// Counts a handle to the process or to a thread of it.
+    pub fn gain_name(&self) {
+        self.names.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts a handle less.
+    pub fn lose_name(&self) {
+        let before = self.names.fetch_sub(1, Ordering::AcqRel);
+        debug_assert!(before != 0, "more handles closed than there were");
+    }
+
+    /// Begins the end of a process that never started and that no handle names any more. Returns whether
+    /// this call did: then the caller takes it down, whoever may still have it in hand.
+    pub fn begin_end_unnamed(&self, report: ExitReport) -> bool {
+        // Held together with the check of life, as in `begin_kill`.
+        let threads = self.threads.lock();
+        !threads.have_started() && self.names.load(Ordering::Acquire) == 0 && self.begin_end(report)
     }
 
     /// Begins the end from outside. Returns a thread that has to be told, if one was started; `None` if
