@@ -43,6 +43,7 @@ mod checks;
 mod child;
 mod contents;
 mod race;
+mod repeat;
 mod warm;
 
 pub use change::{Change, measure, measure_value, stat};
@@ -52,6 +53,7 @@ pub use contents::{
     Sample, attributes, mixed, mixed_tag, reference, samples, write_bytes, wrong_byte, wrong_tag,
 };
 pub use race::{Contended, Meeting, Runner, race, race_of};
+pub use repeat::{repeat_call, repeating, try_call};
 pub use warm::warm;
 
 pub(crate) use checks::{begin, verdict};

@@ -54,13 +54,28 @@ pub enum Wait {
 }
 
 impl Wait {
-    /// Lets a thread wait, or makes it ready if what it waits for is there. Not for messages, whose
-    /// endpoints see to that.
+    /// Lets a thread wait, or makes it ready if what it waits for is there or the thread has to end. Not for
+    /// messages, whose endpoints see to that.
     fn begin(self, thread: &PoolArc<Thread>) {
+        self.begin_unless(thread, || thread.is_interrupted());
+    }
+
+    /// As [`Self::begin`], for a thread that has to end and cannot before: it would be ready again at
+    /// once, and nobody less urgent would ever get to what it waits for.
+    fn begin_anyway(self, thread: &PoolArc<Thread>) {
+        self.begin_unless(thread, || false);
+    }
+
+    fn begin_unless(self, thread: &PoolArc<Thread>, is_interrupted_fn: impl FnOnce() -> bool) {
+        if self.is_over(thread) {
+            // Nobody has it in hand for that: threads that wait for each other to let go would go on so.
+            drop(self);
+            return scheduler::make_ready(thread.clone());
+        }
         parting::wait_in_hand(self.process());
         *thread.waiting.lock() = Some(self.clone());
         // Checked under the queue's lock, which `interrupt` takes too: no wake-up is lost.
-        let is_over = || self.is_over(thread) || thread.is_interrupted();
+        let is_over = || self.is_over(thread) || is_interrupted_fn();
         match &self {
             Wait::AtRest(process) => process.patient.wait(thread.clone(), is_over),
             Wait::Death(process) => process.mourners.wait(thread.clone(), is_over),

@@ -9,14 +9,13 @@
 //! free then is exact, however many CPUs had a part in it.
 
 use super::thread::Standing;
-use super::{Process, Thread, Wait, address};
+use super::{Life, Process, Thread, Wait, address};
 use crate::ipc::endpoint;
 use crate::memory::machine::Hardware;
 use crate::memory::pools::PoolArc;
 use crate::percpu;
 use core::ptr;
 use core::sync::atomic::{AtomicUsize, Ordering};
-use vellum_abi::{ExitKind, ExitReport};
 use vellum_sched::MAX_CPUS;
 use vellum_vm::machine::Machine;
 use vellum_vm::ops::AccessRefusal;
@@ -88,9 +87,11 @@ pub fn is_let_go(process: &Process) -> bool {
     nobody_has(number(process))
 }
 
-/// Returns whether no CPU has a thread in hand that is about to end.
+/// Returns whether no CPU has a thread in hand that is about to end. One whose process ends may be
+/// taking that down, which takes long, and is let go of before the process is.
 pub fn has_let_go_of(thread: &Thread) -> bool {
-    thread.standing() == Standing::Runs || nobody_has(number(thread))
+    let process_ends = matches!(thread.process.life(), Life::Ending(_));
+    thread.standing() == Standing::Runs || process_ends || nobody_has(number(thread))
 }
 
 /// Parts a thread from its process, which may end or go on without it. This CPU has no address
@@ -114,16 +115,14 @@ pub(super) fn part(thread: &PoolArc<Thread>) -> Parting {
         return Parting::Block(Wait::AtRest(process.clone()));
     }
     thread.forget_word();
-    if !Thread::part(thread) {
-        return Parting::Gone;
-    }
-    // If its threads ended one by one, nobody has said yet that the process does.
-    process.begin_end(ExitReport { kind: ExitKind::Exited as u64, ..ExitReport::default() });
-    Parting::Last
+    if Thread::part(thread) { Parting::Last } else { Parting::Gone }
 }
 
 /// Tells others that what a thread in hand waited for is there.
-pub(super) fn pass_on(wait: &Wait) {
+pub(super) fn pass_on(wait: Wait) {
     wait_in_hand(wait.process());
     wait.pass_on();
+    drop(wait);
+    // What the thread does next may take long.
+    set(AWAITED, 0);
 }

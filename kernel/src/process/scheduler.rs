@@ -172,10 +172,11 @@ pub fn switch() -> *mut Context {
         parting::take_in_hand(&thread);
         let waited = thread.waiting.lock().take();
         // Who is switched to by name met its partner; others may have waited for the same as many more.
-        if let (Some(wait), Slice::Fresh) = (&waited, slice) {
+        if let Some(wait) = waited
+            && slice == Slice::Fresh
+        {
             parting::pass_on(wait);
         }
-        drop(waited);
         let context = catch_up(&thread).then(|| run(thread, slice)).flatten();
         parting::let_go();
         if let Some(context) = context {
@@ -223,7 +224,7 @@ fn catch_up(thread: &PoolArc<Thread>) -> bool {
                 match parting::part(thread) {
                     Parting::Gone => return false,
                     Parting::Block(wait) => {
-                        wait.begin(thread);
+                        wait.begin_anyway(thread);
                         return false;
                     }
                     Parting::Paused => {

@@ -13,7 +13,7 @@ use crate::percpu;
 use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use spin::Mutex;
 use spin::mutex::SpinMutex;
-use vellum_abi::{Error, TagMode};
+use vellum_abi::{Error, ExitKind, ExitReport, TagMode};
 use vellum_sched::{Link, Member, Priority, Queued, Task};
 use vellum_vm::account::Account;
 use vellum_vm::error::VmError;
@@ -184,11 +184,21 @@ impl Thread {
         *self.run.lock() == Run::Started && !self.doomed.swap(true, Ordering::Relaxed)
     }
 
-    /// Parts from the process for good. Returns whether the process has no thread any more.
+    /// Parts from the process for good. Returns whether the process has no thread any more: then its
+    /// end has begun, and the caller takes it down.
     pub fn part(this: &PoolArc<Thread>) -> bool {
         let mut run = this.run.lock();
+        // Held together with the end's begin: a process that is alive without a thread could be started
+        // again, or be ended by somebody else who would take it down too.
+        let mut threads = this.process.threads.lock();
         *run = Run::Ended;
-        this.process.threads.lock().part(this)
+        let was_last = threads.part(this);
+        if was_last {
+            // If its threads ended one by one, nobody has said yet that the process does.
+            let kind = ExitKind::Exited as u64;
+            this.process.begin_end(ExitReport { kind, ..ExitReport::default() });
+        }
+        was_last
     }
 
     /// Returns the place where it waits, or waited last.
@@ -236,7 +246,7 @@ impl Task for Thread {
     #[inline]
     fn priority(&self) -> Priority {
         // What is stored was a priority.
-        Priority::new(u64::from(self.priority.load(Ordering::Relaxed))).unwrap_or(Priority::LOWEST)
+        Priority::new(u64::from(self.priority.load(Ordering::SeqCst))).unwrap_or(Priority::LOWEST)
     }
 
     #[inline]
