@@ -165,14 +165,18 @@ impl Driver {
     /// Makes, copies and closes handles.
     fn objects(&mut self) {
         let (some, process) = (self.any(), if self.below(2) == 0 { SELF } else { self.any() });
-        let answer = match self.below(5) {
+        let answer = match self.below(8) {
             0 => call(Call::MemoryCreate, &[self.below(64) + 1 << 12, self.below(2)]),
             1 => call(Call::RefpageCreateTag, &[self.below(16), 0]),
             2 | 3 => {
                 let copy = call(Call::HandleCopy, &[process, some, Rights::ALL.bits()]);
                 copy.filter(|_| process == SELF)
             }
+            4 => call(Call::EndpointCreate, &[]),
+            5 => call(Call::EndpointBadge, &[some, 7]),
+            6 => call(Call::NotificationCreate, &[]),
             _ => {
+                call(Call::NotificationRaise, &[some, 1 + self.below(8)]);
                 call(Call::HandleClose, &[some]);
                 None
             }
@@ -206,7 +210,7 @@ impl Driver {
         let (options, target) = (self.options(), self.any());
         let anonymous = Handle::ANONYMOUS.to_word();
         // Nobody would ever wake or end one of a clone.
-        let kinds = if process == SELF { 7 } else { 4 };
+        let kinds = if process == SELF { 11 } else { 4 };
         let (call, arguments) = match self.below(kinds) {
             0 => (Call::Map, [SELF, anonymous, start, length, options, 0]),
             1 => (Call::Advise, [SELF, start, length, self.below(3), 0, 0]),
@@ -214,6 +218,10 @@ impl Driver {
             3 => (Call::MemoryRead, [SELF, start, start, length, 0, 0]),
             4 => (Call::AddressWait, [word, 0, self.below(2), 0, 0, 0]),
             5 => (Call::ProcessClone, [SELF, 0, 0, 0, 0, 0]),
+            6 => (Call::EndpointCall, [target, self.any() | Rights::ALL.bits() << 32, 1, 2, 3, 4]),
+            7 => (Call::EndpointReceive, [target, 0, 0, 0, 0, 0]),
+            8 => (Call::EndpointReplyReceive, [target, 0, 1, 2, 3, 4]),
+            9 => (Call::NotificationWait, [target, 0, 0, 0, 0, 0]),
             _ => (Call::ProcessWait, [target, start, 0, 0, 0, 0]),
         };
         let times = if call == Call::ProcessClone { 1 } else { self.below(20) + 1 };

@@ -31,7 +31,7 @@ const STEPS: u64 = 120;
 /// The priority of the first program's children, and so of the workers.
 const PRIORITY: u64 = 16;
 /// How long clones that nobody names any more may take to end by themselves, in nanoseconds.
-const PATIENCE: u64 = 20_000_000_000;
+const PATIENCE: u64 = 10_000_000_000;
 
 fn main(arguments: &Arguments) -> Result<(), Error> {
     let number = |name| arguments.value(name).and_then(|text| text.parse::<u64>().ok());
@@ -39,33 +39,34 @@ fn main(arguments: &Arguments) -> Result<(), Error> {
         return work(seed);
     }
     let seed = number("seed").unwrap_or(SEED);
+    let processes = testing::stat().processes_live;
     // What the heap takes once stays.
     round(seed);
-    for round_seed in seed..seed + number("rounds").unwrap_or(ROUNDS) {
-        let before = testing::stat();
-        round(round_seed);
-        let begun = calls::clock();
-        // Below everybody, so that who is left gets its turn.
-        calls::thread_set_priority(Handle::SELF, 0)?;
-        let is_over = |stat: &Stat| {
-            stat.processes_live == before.processes_live && stat.pool_bytes == before.pool_bytes
-        };
-        while !is_over(&testing::stat()) && calls::clock() - begun < PATIENCE {
-            calls::yield_now();
-        }
-        calls::thread_set_priority(Handle::SELF, PRIORITY)?;
-        let after = testing::stat();
-        check!(
-            format!("seed {round_seed}: processes"),
-            after.processes_live,
-            before.processes_live
-        );
-        check!(format!("seed {round_seed}: frames"), after.free_frames, before.free_frames);
-        check!(format!("seed {round_seed}: kernel"), after.pool_bytes, before.pool_bytes);
-        check!(format!("seed {round_seed}: handles"), after.handles, before.handles);
-        check!(format!("seed {round_seed}: objects"), after.refpages_live, before.refpages_live);
+    let before = at_rest(|stat| stat.processes_live == processes)?;
+    for seed in seed..seed + number("rounds").unwrap_or(ROUNDS) {
+        round(seed);
+        let after = at_rest(|stat| {
+            stat.processes_live == processes && stat.pool_bytes == before.pool_bytes
+        })?;
+        check!(format!("seed {seed}: processes"), after.processes_live, processes);
+        check!(format!("seed {seed}: frames"), after.free_frames, before.free_frames);
+        check!(format!("seed {seed}: kernel memory"), after.pool_bytes, before.pool_bytes);
+        check!(format!("seed {seed}: handles"), after.handles, before.handles);
+        check!(format!("seed {seed}: objects"), after.refpages_live, before.refpages_live);
     }
     Ok(())
+}
+
+/// Lets clones that nobody names any more end by themselves, and returns what there is then.
+fn at_rest(is_over_fn: impl Fn(&Stat) -> bool) -> Result<Stat, Error> {
+    let begun = calls::clock();
+    // Below everybody, so that who is left gets its turn.
+    calls::thread_set_priority(Handle::SELF, 0)?;
+    while !is_over_fn(&testing::stat()) && calls::clock() - begun < PATIENCE {
+        calls::yield_now();
+    }
+    calls::thread_set_priority(Handle::SELF, PRIORITY)?;
+    Ok(testing::stat())
 }
 
 /// Runs some workers beside each other, and ends every other one before it is done.
