@@ -47,8 +47,13 @@ impl Place {
         let shared = flags.contains(WaitFlags::SHARED).then(|| process.space.shared_place(pointer));
         match shared.flatten() {
             Some((owner, byte)) => Place { owner, byte },
-            None => Place { owner: ptr::from_ref(process).addr(), byte: pointer.untagged() },
+            None => Place::private(process, pointer),
         }
+    }
+
+    /// Returns what an address of a process means to the process alone.
+    fn private(process: &Process, pointer: UserPointer) -> Place {
+        Place { owner: ptr::from_ref(process).addr(), byte: pointer.untagged() }
     }
 
     /// Returns the queue of the place, which others may share.
@@ -65,10 +70,15 @@ impl Place {
 
     /// Wakes up to `count` threads that wait here, the longest first. Returns how many.
     pub fn wake(self, count: u64) -> u64 {
-        let waits_here = |thread: &Thread| {
-            thread.word_wait.lock().as_ref().is_some_and(|wait| wait.place == self)
-        };
-        self.queue().wake_some(count, waits_here)
+        self.queue().wake_some(count, |thread| self.is_awaited_by(thread))
+    }
+
+    /// Returns whether a thread of the queue waits here. Nobody keeps the object where one waits: if it is
+    /// not mapped there any more, another may have its place in memory by now.
+    fn is_awaited_by(self, thread: &Thread) -> bool {
+        let Some(wait) = thread.word_wait().filter(|wait| wait.place == self) else { return false };
+        self == Place::private(&thread.process, wait.pointer)
+            || self == Place::of(&thread.process, wait.pointer, WaitFlags::SHARED)
     }
 }
 

@@ -6,9 +6,9 @@
 use core::sync::atomic::{AtomicU32, Ordering};
 use vellum_user::abi::{Advice, Call, Error, ExitKind, Handle, WaitFlags};
 use vellum_user::handles::{Process, Thread};
-use vellum_user::mapping::PAGE;
+use vellum_user::mapping::{MapRequest, PAGE};
 use vellum_user::threads::{Joined, spawn};
-use vellum_user::{Arguments, Mapping, calls, check, testing};
+use vellum_user::{Arguments, Mapping, MemoryObject, calls, check, testing};
 
 vellum_user::test!(main);
 
@@ -21,6 +21,7 @@ const MANY: usize = 24 * 1024;
 fn main(_: &Arguments) -> Result<(), Error> {
     a_process_that_never_started_ends_with_its_last_handle()?;
     a_thread_that_must_end_waits_for_less_urgent_ones()?;
+    who_waits_at_an_object_that_is_gone_takes_no_others_wake_up()?;
     // What the kernel takes once stays.
     one_thread_ends_as_its_process_is_ended(0)?;
     let before = at_rest();
@@ -91,6 +92,38 @@ fn a_thread_that_must_end_waits_for_less_urgent_ones() -> Result<(), Error> {
     drop((changing, waking));
     drop(Thread::from_handle(urgent));
     memory.unmap()
+}
+
+/// A thread waits at a word of an object whose last mapping then goes: objects that are made later, perhaps
+/// where that one was, have nobody who waits.
+fn who_waits_at_an_object_that_is_gone_takes_no_others_wake_up() -> Result<(), Error> {
+    let shared = |object: &MemoryObject| MapRequest::of(object.handle(), PAGE).shared().map();
+    let object = MemoryObject::new(PAGE as u64)?;
+    let mapping = shared(&object)?;
+    let word = mapping.address() as u64;
+    let arguments = [word, 0, WaitFlags::SHARED.bits(), 0, 0, 0];
+    // SAFETY: the thread waits at a word, and never runs again before it is ended.
+    let waiter = unsafe { testing::repeat_call(Handle::SELF, 0, Call::AddressWait, arguments, 1) }?;
+    // Until it waits, wherever it runs.
+    (0..20).for_each(|_| calls::yield_now());
+    pass(1 << 16);
+    mapping.unmap()?;
+    drop(object);
+    // No later mapping comes to the address.
+    let kept = MapRequest::anonymous(PAGE).at(word as usize).map()?;
+    for _ in 0..64 {
+        let object = MemoryObject::new(PAGE as u64)?;
+        let mapping = shared(&object)?;
+        let wake = [mapping.address() as u64, 1, WaitFlags::SHARED.bits()];
+        // SAFETY: the call touches no memory.
+        let woken = unsafe { testing::try_call(Call::AddressWake, &wake) };
+        check!("threads that wait at a new object", woken, Ok(0));
+        mapping.unmap()?;
+    }
+    kept.unmap()?;
+    check!("it waits still", calls::thread_kill(waiter), Ok(()));
+    drop(Thread::from_handle(waiter));
+    Ok(())
 }
 
 /// Makes a clone of this process with a thread that makes some calls and ends.
