@@ -244,8 +244,11 @@ fn catch_up(thread: &PoolArc<Thread>) -> bool {
             activate(&thread.process);
             // The operation copies under the thread's own tag checks.
             thread.registers.load();
+            // It may take long, and the thread is not about to part.
+            parting::let_go();
         }
         let progress = operation.run(thread);
+        parting::take_in_hand(thread);
         if !matches!(progress, Progress::Done(_)) {
             *thread.operation.lock() = Some(operation);
         }
