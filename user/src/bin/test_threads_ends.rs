@@ -102,8 +102,9 @@ fn who_waits_at_an_object_that_is_gone_takes_no_others_wake_up() -> Result<(), E
     let mapping = shared(&object)?;
     let word = mapping.address() as u64;
     let arguments = [word, 0, WaitFlags::SHARED.bits(), 0, 0, 0];
-    // SAFETY: the thread waits at a word, and never runs again before it is ended.
-    let waiter = unsafe { testing::repeat_call(Handle::SELF, 0, Call::AddressWait, arguments, 1) }?;
+    // SAFETY: the thread looks at a word of its own and waits, until it is ended.
+    let waiter =
+        unsafe { testing::repeat_call(Handle::SELF, 0, Call::AddressWait, arguments, 1 << 40) }?;
     // Until it waits, wherever it runs.
     (0..20).for_each(|_| calls::yield_now());
     pass(1 << 16);
@@ -121,7 +122,7 @@ fn who_waits_at_an_object_that_is_gone_takes_no_others_wake_up() -> Result<(), E
         mapping.unmap()?;
     }
     kept.unmap()?;
-    check!("it waits still", calls::thread_kill(waiter), Ok(()));
+    check!("the end of who waits still", calls::thread_kill(waiter), Ok(()));
     drop(Thread::from_handle(waiter));
     Ok(())
 }

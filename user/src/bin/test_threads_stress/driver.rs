@@ -133,7 +133,7 @@ impl Driver {
             }
             7 => {
                 let flags = RemapFlags::MAYMOVE | RemapFlags::FIXED;
-                let flags = flags.bits() | RemapFlags::RETAIN.bits() * self.below(2);
+                let flags = flags.bits() | (RemapFlags::RETAIN.bits() * self.below(2));
                 call(Call::Remap, &[process, start, length, length, flags, other]);
             }
             8 | 9 => drop(call(Call::MemoryWrite, &[process, start, buffer, bytes])),
@@ -166,7 +166,7 @@ impl Driver {
     fn objects(&mut self) {
         let (some, process) = (self.any(), if self.below(2) == 0 { SELF } else { self.any() });
         let answer = match self.below(8) {
-            0 => call(Call::MemoryCreate, &[self.below(64) + 1 << 12, self.below(2)]),
+            0 => call(Call::MemoryCreate, &[(self.below(64) + 1) << 12, self.below(2)]),
             1 => call(Call::RefpageCreateTag, &[self.below(16), 0]),
             2 | 3 => {
                 let copy = call(Call::HandleCopy, &[process, some, Rights::ALL.bits()]);
