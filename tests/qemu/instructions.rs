@@ -71,12 +71,12 @@ fn target(word: u32, place: usize) -> Option<usize> {
     place.checked_add_signed(distance as isize)
 }
 
-/// Returns whether a few instructions lead from a place to `wanted`, whatever lies between them in
-/// memory.
-fn reaches(words: &[u32], place: usize, wanted: u32) -> bool {
+/// Returns whether a few instructions lead from a place to one that `is_wanted_fn` picks, whatever lies
+/// between them in memory.
+fn reaches(words: &[u32], place: usize, is_wanted_fn: impl Fn(usize) -> bool) -> bool {
     let mut ends = vec![place];
     for _ in 0..NEAR {
-        if ends.iter().any(|end| words.get(*end) == Some(&wanted)) {
+        if ends.iter().any(|end| is_wanted_fn(*end)) {
             return true;
         }
         let next = |end: &usize| {
@@ -96,13 +96,13 @@ fn barriers_around_maintenance() -> Result<(), Failed> {
         let places = words.iter().enumerate().filter(|(_, word)| is_maintenance(**word));
         for (place, _) in places {
             seen += 1;
-            let before = &words[place.saturating_sub(NEAR)..place];
-            if !reaches(&words, place, DSB_ISH) {
+            if !reaches(&words, place, |end| words.get(end) == Some(&DSB_ISH)) {
                 return Err(format!("{name}: no DSB ISH behind TLBI number {place}").into());
             }
             // Only the end of an address space needs none: every descriptor is gone by then.
             let root = words[place] & !0x1f == 0xd508_8340;
-            if !root && !before.contains(&DSB_ISHST) {
+            let mut barriers = (0..words.len()).filter(|barrier| words[*barrier] == DSB_ISHST);
+            if !root && !barriers.any(|barrier| reaches(&words, barrier, |end| end == place)) {
                 return Err(format!("{name}: no DSB ISHST before TLBI number {place}").into());
             }
         }
