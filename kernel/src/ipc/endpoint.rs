@@ -171,11 +171,6 @@ impl Endpoint {
         }
     }
 
-    /// Takes a thread out that has to end. Returns whether it waited here.
-    fn take_out(&self, thread: &Thread) -> bool {
-        self.state.lock().remove(thread)
-    }
-
     /// Tells those who wait at a closed endpoint that nobody will come, as many as may be told at once.
     pub fn pass_on(&self) {
         for _ in 0..MAX_WAKE {
@@ -252,7 +247,9 @@ fn forget(caller: &Thread) {
 /// Makes a thread ready that has to end, if it waits so.
 pub fn interrupt(meeting: &Meeting, thread: &PoolArc<Thread>) {
     let waited = match meeting {
-        Meeting::Calls(endpoint) | Meeting::Receives(endpoint) => endpoint.take_out(thread),
+        Meeting::Calls(endpoint) | Meeting::Receives(endpoint) => {
+            endpoint.state.lock().remove(thread)
+        }
         Meeting::Served(server) => {
             let is_it = |caller: &mut PoolArc<Thread>| {
                 core::ptr::eq(&raw const **caller, &raw const **thread)
@@ -272,13 +269,13 @@ impl Named {
     }
 
     /// Returns what a handle names by which one can only call, under a badge.
-    pub fn with_badge(&self, badge: u64) -> Named {
-        Named { endpoint: self.endpoint.clone(), badge, receives: false }
+    pub fn to_call(endpoint: PoolArc<Endpoint>, badge: u64) -> Named {
+        Named { endpoint, badge, receives: false }
     }
 
     /// Returns what a handle names without the right to receive.
     pub fn without_receiving(self) -> Named {
-        self.with_badge(self.badge)
+        Named::to_call(self.endpoint.clone(), self.badge)
     }
 }
 

@@ -1,8 +1,8 @@
 //! Processes, threads and who runs.
 //!
-//! Owns: lives of processes, the run queue, wait queues and the operations that outlive one visit
-//! to the kernel. Refuses to know: how a page fault is resolved (`vellum_vm`) and how registers
-//! are saved (`arch`). Read `process`, then `scheduler`, then `operation`.
+//! Owns: lives of processes and threads, the switch between threads, wait queues and the operations that
+//! outlive one visit to the kernel. Refuses to know: how a page fault is resolved (`vellum_vm`), which
+//! thread runs where (`vellum_sched`) and how registers are saved (`arch`). Read `process`, then `scheduler`, then `operation`.
 //!
 //! No function here blocks. A handler answers an [`Outcome`]; the vector saves the registers and
 //! `scheduler::switch` acts on it.

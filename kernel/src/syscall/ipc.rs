@@ -23,7 +23,8 @@ pub(super) fn endpoint_create(request: &Request<'_>) -> Result {
 
 pub(super) fn endpoint_badge(request: &Request<'_>) -> Result {
     let [word, badge, ..] = *request.arguments;
-    let named = endpoint_of(request, word, Rights::MANAGE)?.with_badge(badge);
+    let (endpoint, _) = find(request.process(), word, Rights::MANAGE)?;
+    let named = Named::to_call(endpoint, badge);
     let handle = request.process().give(Object::Endpoint(named), CALLERS)?;
     Ok(Answer::Value(handle.to_word()))
 }
@@ -117,27 +118,10 @@ fn find(
     }
 }
 
-/// Returns what a handle to an endpoint names.
-///
-/// # Errors
-/// `BadHandle`, `WrongObject`, `MissingRight`.
-fn endpoint_of(
-    request: &Request<'_>,
-    word: u64,
-    rights: Rights,
-) -> core::result::Result<Named, Error> {
-    let handle = Handle::from_word(word).ok_or(Error::BadHandle)?;
-    match request.process().object(handle, Rights::NONE)? {
-        (Object::Endpoint(named), held) if held.contains(rights) => Ok(named),
-        (Object::Endpoint(_), _) => Err(Error::MissingRight),
-        _ => Err(Error::WrongObject),
-    }
-}
-
 /// Returns the notification that a handle names.
 ///
 /// # Errors
-/// As [`endpoint_of`].
+/// As [`find`].
 fn notification_of(
     request: &Request<'_>,
     word: u64,

@@ -28,6 +28,15 @@ fn counting(count: &Arc<AtomicUsize>) -> Body {
     })
 }
 
+/// A thread that raises a flag and is done.
+fn raising(flag: &Arc<AtomicBool>) -> Body {
+    let flag = flag.clone();
+    Box::new(move |_, _| {
+        flag.store(true, Ordering::SeqCst);
+        After::Ends
+    })
+}
+
 #[test]
 fn every_thread_that_is_made_ready_runs() {
     explore(|| {
@@ -73,12 +82,7 @@ fn nobody_waits_behind_a_busy_cpu_while_another_is_idle() {
     explore(|| {
         let (flag, count) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
         let system = System::new(2, 3);
-        let raised = flag.clone();
-        let raising: Body = Box::new(move |_, _| {
-            raised.store(true, Ordering::SeqCst);
-            After::Ends
-        });
-        let second = System::thread(16, 0, raising);
+        let second = System::thread(16, 0, raising(&flag));
         let busy: Body = Box::new(move |system, _| {
             system.cpus.make_ready(second.clone());
             while !flag.load(Ordering::SeqCst) {
@@ -97,12 +101,7 @@ fn the_more_urgent_interrupts_what_runs() {
     explore(|| {
         let flag = Arc::new(AtomicBool::new(false));
         let system = System::new(1, 2);
-        let raised = flag.clone();
-        let raising: Body = Box::new(move |_, _| {
-            raised.store(true, Ordering::SeqCst);
-            After::Ends
-        });
-        let urgent = System::thread(17, 0, raising);
+        let urgent = System::thread(17, 0, raising(&flag));
         let woken = AtomicBool::new(false);
         let usual: Body = Box::new(move |system, _| {
             if !woken.swap(true, Ordering::SeqCst) {
@@ -126,12 +125,7 @@ fn a_cpu_never_runs_the_less_urgent_of_its_two() {
     explore(|| {
         let flag = Arc::new(AtomicBool::new(false));
         let system = System::new(2, 3);
-        let raised = flag.clone();
-        let raising: Body = Box::new(move |_, _| {
-            raised.store(true, Ordering::SeqCst);
-            After::Ends
-        });
-        let urgent = System::thread(17, 1, raising);
+        let urgent = System::thread(17, 1, raising(&flag));
         let lowered = flag.clone();
         let stubborn: Body = Box::new(move |_, _| {
             while !lowered.load(Ordering::SeqCst) {
@@ -160,12 +154,7 @@ fn another_priority_counts_at_once() {
     explore(|| {
         let flag = Arc::new(AtomicBool::new(false));
         let system = System::new(2, 3);
-        let raised = flag.clone();
-        let raising: Body = Box::new(move |_, _| {
-            raised.store(true, Ordering::SeqCst);
-            After::Ends
-        });
-        let patient = System::thread(3, 0, raising);
+        let patient = System::thread(3, 0, raising(&flag));
         let raised = patient.clone();
         let busy = || -> Body {
             let flag = flag.clone();
@@ -196,12 +185,7 @@ fn another_priority_counts_at_once() {
 fn a_thread_that_becomes_less_urgent_is_interrupted() {
     explore(|| {
         let flag = Arc::new(AtomicBool::new(false));
-        let system = System::new(1, 2);
-        let raised = flag.clone();
-        let raising: Body = Box::new(move |_, _| {
-            raised.store(true, Ordering::SeqCst);
-            After::Ends
-        });
+        let (system, other) = (System::new(1, 2), raising(&flag));
         let lowering: Body = Box::new(move |system, thread| {
             system.set_priority(thread, 5);
             while !flag.load(Ordering::SeqCst) {
@@ -212,7 +196,7 @@ fn a_thread_that_becomes_less_urgent_is_interrupted() {
             }
             After::Ends
         });
-        system.run(vec![System::thread(16, 0, lowering), System::thread(10, 0, raising)]);
+        system.run(vec![System::thread(16, 0, lowering), System::thread(10, 0, other)]);
     });
 }
 
