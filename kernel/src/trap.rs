@@ -5,6 +5,7 @@
 
 use crate::arch::context::Context;
 use crate::arch::{thread_registers, tlb};
+use crate::ipc::report;
 use crate::masked;
 use crate::memory::frames;
 use crate::memory::machine::Hardware;
@@ -13,7 +14,7 @@ use crate::platform::interrupts;
 use crate::process::scheduler::{self, Leave, leave};
 use crate::process::{Operation, Outcome, Process};
 use crate::syscall;
-use vellum_abi::{ExitKind, ExitReport, TagMode};
+use vellum_abi::{ExitKind, ExitReport, FaultAccess, FaultReport, TagMode};
 use vellum_vm::BlockFault;
 use vellum_vm::addr::UserPointer;
 use vellum_vm::counters::Counter;
@@ -80,8 +81,7 @@ fn resolve(context: &mut Context, esr: u64, far: u64) -> Leave {
             }
             fault::Outcome::Die(kind) => {
                 let esr = syndrome::of_death(esr, kind);
-                let report = report(process, context, esr, &abort, kind);
-                return leave(Outcome::die(process, report));
+                return leave(denied(context, esr, &abort, kind));
             }
         }
     }
@@ -107,7 +107,8 @@ pub extern "C" fn exception(context: &mut Context, esr: u64, far: u64) -> Leave 
         pc: context.pc(),
         ..ExitReport::default()
     };
-    leave(Outcome::die(&percpu::current().process, report))
+    let address = access.map_or(0, |_| far);
+    leave(tell(&report, address, esr))
 }
 
 /// Any entry of a thread that left an asynchronous tag check fault: its process ends here, before
@@ -119,7 +120,7 @@ pub extern "C" fn asynchronous_tag_fault(context: &mut Context) -> Leave {
     process.space.counters().add(Counter::Tag, 1);
     let kind = ExitKind::TagCheckAsync as u64;
     let report = ExitReport { kind, pc: context.pc(), ..ExitReport::default() };
-    leave(Outcome::die(process, report))
+    leave(tell(&report, 0, 0))
 }
 
 /// An interrupt while user code ran.
@@ -163,11 +164,33 @@ fn unmapped_cause(process: &Process, context: &Context, esr: u64, abort: &Abort)
         AbortKind::Alignment => ExitKind::Alignment,
         AbortKind::Mapping | AbortKind::External => ExitKind::ExternalAbort,
     };
-    Outcome::die(process, report(process, context, esr, abort, kind))
+    denied(context, esr, abort, kind)
+}
+
+/// Deals with an abort that nothing resolves.
+#[cold]
+fn denied(context: &Context, esr: u64, abort: &Abort, kind: ExitKind) -> Outcome {
+    let reason = reason(&percpu::current().process, context, esr, abort, kind);
+    tell(&reason, abort.pointer.tagged(), esr)
+}
+
+/// Tells the handler of the running thread's process what it would end with, if it has one.
+#[cold]
+fn tell(reason: &ExitReport, address: u64, syndrome: u64) -> Outcome {
+    let fault = FaultReport {
+        kind: ExitKind::from_number(reason.kind).unwrap_or(ExitKind::Unhandled),
+        access: FaultAccess::from_number(reason.access).unwrap_or(FaultAccess::Read),
+        logical_tag: reason.logical_tag as u8,
+        allocation_tag: reason.allocation_tag as u8,
+        address,
+        pc: reason.pc,
+        syndrome,
+    };
+    report::fault(percpu::current(), fault, *reason)
 }
 
 #[cold]
-fn report(
+fn reason(
     process: &Process,
     context: &Context,
     esr: u64,

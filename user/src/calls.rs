@@ -4,12 +4,14 @@
 //! [`crate::mapping`] owns ranges of this process's memory.
 
 mod accounts;
+mod handlers;
 mod messages;
 mod remap;
 mod tags;
 mod threads;
 
 pub use accounts::{account_create, account_query, test};
+pub use handlers::{answer, process_set_handler, return_value};
 pub use messages::{
     Received, endpoint_badge, endpoint_call, endpoint_create, endpoint_receive, endpoint_reply,
     endpoint_reply_receive, notification_create, notification_raise, notification_wait,

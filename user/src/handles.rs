@@ -283,6 +283,14 @@ impl Process {
         calls::process_kill(self.0)
     }
 
+    /// Sets where faults of the process are reported, under the badge of the handle.
+    ///
+    /// # Errors
+    /// Those of [`calls::process_set_handler`].
+    pub fn set_handler(&self, endpoint: &Endpoint) -> Result<(), Error> {
+        calls::process_set_handler(self.0, Some(endpoint.0), 0)
+    }
+
     /// Makes a stopped thread in the process.
     ///
     /// # Errors

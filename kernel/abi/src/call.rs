@@ -181,6 +181,12 @@ calls! {
     51 NotificationRaise "notification_raise" 2;
     /// `(notification)`: waits until bits are raised, and takes all that are. x1 = the bits. Needs READ.
     52 NotificationWait "notification_wait" 1;
+    /// `(process, endpoint, flags)`: from now on what the threads of a process would end it with is
+    /// reported at an endpoint, under the badge of this handle ([`crate::FaultReport`]); 0 for nobody. A
+    /// thread that was reported waits for the answer, an [`crate::Action`]. If there will be none, or the
+    /// endpoint closes, the process ends with what was reported. `flags` are 0. Needs MANAGE of the
+    /// process, WRITE of the endpoint.
+    53 ProcessSetHandler "process_set_handler" 3;
 }
 
 #[cfg(test)]

@@ -121,6 +121,8 @@ errors! {
     33 NotTagged Eopnotsupp "memory not mapped tagged";
     /// Whoever would have received or answered a message is gone.
     34 PartnerGone Epipe "partner is gone";
+    /// An answer to the kernel that is no action, or none for what it told.
+    35 InvalidAction Einval "no such action";
 }
 
 #[cfg(test)]

@@ -10,6 +10,19 @@ pub enum FaultAccess {
     Execute = 2,
 }
 
+impl FaultAccess {
+    /// Returns the access with this number.
+    #[must_use]
+    pub const fn from_number(number: u64) -> Option<FaultAccess> {
+        match number {
+            0 => Some(FaultAccess::Read),
+            1 => Some(FaultAccess::Write),
+            2 => Some(FaultAccess::Execute),
+            _ => None,
+        }
+    }
+}
+
 /// Defines [`ExitKind`] from one table of number, variant and message.
 macro_rules! kinds {
     ($($(#[$meta:meta])* $number:literal $variant:ident $text:literal;)*) => {
@@ -65,6 +78,8 @@ kinds! {
     13 ExternalAbort "external abort";
     /// Asynchronous tag check fault: it happened before the kernel was entered at `pc`.
     14 TagCheckAsync "asynchronous tag check fault";
+    /// A call of a foreign process that nobody answered; `status` is its number.
+    15 ForeignCall "foreign call without an answer";
 }
 
 words! {

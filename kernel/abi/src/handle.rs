@@ -11,6 +11,10 @@ impl Handle {
     pub const SELF: Handle = Handle(0xffff_ffff);
     /// Names the zero reference object in `map`: anonymous memory.
     pub const ANONYMOUS: Handle = Handle(0xffff_fffe);
+    /// Names the thread whose report the calling thread has received and not yet answered, and its process
+    /// wherever a process handle is asked for: with INSPECT and MANAGE, and only if the report came to it as
+    /// a handler.
+    pub const CALLER: Handle = Handle(0xffff_fffd);
     /// Bits of the slot index.
     pub const INDEX_BITS: u32 = 20;
     /// The highest generation; the values above it are the constants.

@@ -24,6 +24,7 @@ mod flags;
 mod handle;
 pub mod options;
 mod records;
+mod report;
 pub mod start;
 mod tag_mode;
 
@@ -39,6 +40,7 @@ pub use records::{
     AccountInfo, Features, Limits, MappingInfo, ObjectInfo, ObjectKind, PageState, Registers, Stat,
     SystemInfo,
 };
+pub use report::{Action, FaultReport};
 pub use tag_mode::{TagControl, TagMode};
 
 /// Bytes in a page (the 4 KiB translation granule).

@@ -1,7 +1,8 @@
 //! Endpoints: where callers and servers meet.
 //!
 //! Owns: who waits at an endpoint on either side, whom each server has to answer, and when an endpoint
-//! is closed for good. Refuses to know: the bytes of a message (`message`).
+//! is closed for good. Refuses to know: the bytes of a message (`message`), and whether the caller made it
+//! or the kernel for it (`report`).
 //!
 //! A caller is in one of three places: in the queue of an endpoint, with the server that has its call
 //! ([`Thread::serving`]), or nowhere because it goes on. It is moved from one to the next under the lock
@@ -9,7 +10,8 @@
 //! end is taken out of wherever it is; so each move looks, when it is done, whether the thread has to end
 //! meanwhile, as that may have been looked for in the place before.
 
-use super::message::{self, Message};
+use super::message::Message;
+use super::report;
 use crate::memory::machine::Hardware;
 use crate::memory::pools::PoolArc;
 use crate::process::{Thread, Wait, scheduler};
@@ -106,7 +108,7 @@ impl Endpoint {
     ) -> Option<PoolArc<Thread>> {
         let mut state = this.state.lock();
         if state.closed {
-            message::answer(&caller, Error::PartnerGone);
+            report::refuse(&caller, Error::PartnerGone);
             return Some(caller);
         }
         let Some(server) = state.take_server() else {
@@ -120,14 +122,13 @@ impl Endpoint {
         };
         // Without the lock: a handle that is handed over may be the last to receive by here.
         drop(state);
-        let message = Message::of(&caller.context.lock());
-        match message.deliver(&caller, &server, badge) {
+        match report::hand_over(&caller, &server, badge) {
             Ok(()) => {
                 serve(&server, caller);
                 Some(server)
             }
             Err(error) => {
-                message::answer(&caller, error);
+                report::refuse(&caller, error);
                 // As if the server came just now: others may have called meanwhile.
                 if let Some(server) = Endpoint::receive(this, server) {
                     scheduler::make_ready(server);
@@ -145,7 +146,7 @@ impl Endpoint {
             let mut state = this.state.lock();
             let Some(caller) = state.callers.pop_front() else {
                 if state.closed {
-                    message::answer(&server, Error::PartnerGone);
+                    report::refuse(&server, Error::PartnerGone);
                     return Some(server);
                 }
                 *server.waiting.lock() = Some(Wait::Meeting(Meeting::Receives(this.clone())));
@@ -156,15 +157,14 @@ impl Endpoint {
                 return None;
             };
             drop(state);
-            let message = Message::of(&caller.context.lock());
             let badge = *caller.badge.lock();
-            match message.deliver(&caller, &server, badge) {
+            match report::hand_over(&caller, &server, badge) {
                 Ok(()) => {
                     serve(&server, caller);
                     return Some(server);
                 }
                 Err(error) => {
-                    message::answer(&caller, error);
+                    report::refuse(&caller, error);
                     scheduler::make_ready(caller);
                 }
             }
@@ -181,7 +181,7 @@ impl Endpoint {
             let waiting = state.callers.pop_front().or_else(|| state.take_server());
             drop(state);
             let Some(thread) = waiting else { return };
-            message::answer(&thread, Error::PartnerGone);
+            report::refuse(&thread, Error::PartnerGone);
             scheduler::make_ready(thread);
         }
     }
@@ -212,11 +212,11 @@ fn serve(server: &PoolArc<Thread>, caller: PoolArc<Thread>) {
 /// Answers the call that a server has. Returns the caller, which goes on.
 ///
 /// # Errors
-/// `InvalidState` if it has none, or the caller was ended; else as [`Message::deliver`]: then the caller
+/// `InvalidState` if it has none, or the caller was ended; else as [`report::answer`]: then the caller
 /// waits on.
 pub fn reply(server: &PoolArc<Thread>, message: Message) -> Result<PoolArc<Thread>, Error> {
     let caller = server.serving.lock().take().ok_or(Error::InvalidState)?;
-    match message.deliver(server, &caller, 0) {
+    match report::answer(server, &caller, &message) {
         Ok(()) => {
             forget(&caller);
             Ok(caller)
@@ -232,7 +232,7 @@ pub fn reply(server: &PoolArc<Thread>, message: Message) -> Result<PoolArc<Threa
 pub fn abandon(server: &Thread) {
     let caller = server.serving.lock().take();
     if let Some(caller) = caller {
-        message::answer(&caller, Error::PartnerGone);
+        report::refuse(&caller, Error::PartnerGone);
         forget(&caller);
         scheduler::make_ready(caller);
     }

@@ -13,7 +13,7 @@
 use crate::arch::context::Context;
 use crate::process::handle::Object;
 use crate::process::{Process, Thread};
-use vellum_abi::{Error, Handle, MESSAGE_WORDS, Rights};
+use vellum_abi::{Action, Error, Handle, MESSAGE_WORDS, Rights};
 
 /// The first register of the words.
 const WORDS: usize = 2;
@@ -43,14 +43,18 @@ impl Message {
     #[inline]
     pub fn deliver(&self, from: &Thread, to: &Thread, badge: u64) -> Result<(), Error> {
         let handle = if self.handle == 0 { 0 } else { self.give_handle(from, to)? };
-        let mut context = to.context.lock();
-        context.set_x(0, 0);
-        context.set_x(1, handle);
-        for (index, word) in self.words.iter().enumerate() {
-            context.set_x(WORDS + index, *word);
-        }
-        context.set_x(6, badge);
+        deliver_words(to, handle, &self.words, badge);
         Ok(())
+    }
+
+    /// Reads the message as the answer to a report: an action, and its operand.
+    ///
+    /// # Errors
+    /// `InvalidAction`, also where a handle goes along.
+    pub fn action(&self) -> Result<(Action, u64), Error> {
+        let [action, operand, ..] = self.words;
+        let action = Action::from_number(action).filter(|_| self.handle == 0);
+        Ok((action.ok_or(Error::InvalidAction)?, operand))
     }
 
     /// Checks what can be known of the message before it is received.
@@ -77,6 +81,18 @@ impl Message {
         let (object, rights) = self.object(&from.process)?;
         Ok(to.process.give(object, rights)?.to_word())
     }
+}
+
+/// Puts what arrives into a thread's registers, which are saved.
+#[inline]
+pub(super) fn deliver_words(to: &Thread, handle: u64, words: &[u64; MESSAGE_WORDS], badge: u64) {
+    let mut context = to.context.lock();
+    context.set_x(0, 0);
+    context.set_x(1, handle);
+    for (index, word) in words.iter().enumerate() {
+        context.set_x(WORDS + index, *word);
+    }
+    context.set_x(6, badge);
 }
 
 /// Tells a thread whose registers are saved what became of its call.

@@ -1,7 +1,7 @@
 //! Messages between threads.
 //!
 //! Owns: endpoints, where a caller meets who serves it (`endpoint`), what passes from one to the other
-//! (`message`), and notifications (`notification`). Refuses to know: what a message means, and how a
+//! (`message`), what the kernel itself tells of a thread (`report`), and notifications (`notification`). Refuses to know: what a message means, and how a
 //! thread is switched to.
 //!
 //! A message is a few words in registers and at most one handle. Nothing is ever kept in an endpoint: a
@@ -18,6 +18,8 @@
 pub mod endpoint;
 pub mod message;
 pub mod notification;
+pub mod report;
 
 pub use endpoint::{Endpoint, Meeting, Named};
 pub use notification::Notification;
+pub use report::Report;

@@ -113,6 +113,7 @@ impl Teardown {
     fn complete(&self) {
         let process = &self.process;
         process.handles.lock().release();
+        process.set_handler(None);
         process.complete_end();
         first::if_first(process);
     }

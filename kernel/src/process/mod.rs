@@ -23,7 +23,7 @@ mod threads;
 
 pub use cloning::Cloning;
 pub use operation::Operation;
-pub use process::{Life, Process};
+pub use process::{Handler, Life, Process};
 pub use thread::Thread;
 
 use crate::ipc::{Endpoint, Meeting, Notification, endpoint};
@@ -51,6 +51,9 @@ pub enum Wait {
     Meeting(Meeting),
     /// Bits are raised.
     Notification(PoolArc<Notification>),
+    /// What the thread reports is answered, at an endpoint and under a badge. The thread waits in a
+    /// [`Meeting`] then.
+    Answer(PoolArc<Endpoint>, u64),
 }
 
 impl Wait {
@@ -67,6 +70,10 @@ impl Wait {
     }
 
     fn begin_unless(self, thread: &PoolArc<Thread>, is_interrupted_fn: impl FnOnce() -> bool) {
+        if let Wait::Answer(endpoint, badge) = &self {
+            let next = Endpoint::call(endpoint, thread.clone(), *badge);
+            return next.into_iter().for_each(scheduler::make_ready);
+        }
         if self.is_over(thread) {
             // Nobody has it in hand for that: threads that wait for each other to let go would go on so.
             drop(self);
@@ -83,7 +90,9 @@ impl Wait {
                 Some(wait) => wait.place.queue().wait(thread.clone(), is_over),
                 None => scheduler::make_ready(thread.clone()),
             },
-            Wait::Meeting(_) | Wait::Notification(_) => scheduler::make_ready(thread.clone()),
+            Wait::Meeting(_) | Wait::Notification(_) | Wait::Answer(..) => {
+                scheduler::make_ready(thread.clone());
+            }
         }
     }
 
@@ -91,7 +100,7 @@ impl Wait {
     fn process(&self) -> Option<&PoolArc<Process>> {
         match self {
             Wait::AtRest(process) | Wait::Death(process) => Some(process),
-            Wait::Word | Wait::Meeting(_) | Wait::Notification(_) => None,
+            Wait::Word | Wait::Meeting(_) | Wait::Notification(_) | Wait::Answer(..) => None,
         }
     }
 
@@ -100,7 +109,7 @@ impl Wait {
             Wait::AtRest(process) => process.space.is_at_rest(),
             Wait::Death(process) => process.is_dead(),
             Wait::Word => thread.word_wait().is_none_or(|wait| wait.is_over(&thread.process)),
-            Wait::Meeting(_) | Wait::Notification(_) => false,
+            Wait::Meeting(_) | Wait::Notification(_) | Wait::Answer(..) => false,
         }
     }
 
@@ -129,6 +138,7 @@ impl Wait {
             }
             Wait::Meeting(meeting) => endpoint::interrupt(meeting, thread),
             Wait::Notification(notification) => notification.interrupt(thread),
+            Wait::Answer(..) => {}
         }
     }
 }

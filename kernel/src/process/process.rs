@@ -4,8 +4,10 @@ use super::handle::{HandleTable, Object};
 use super::queue::WaitQueue;
 use super::thread::Thread;
 use super::threads::Threads;
+use crate::ipc::{Endpoint, Report, report};
 use crate::memory::machine::Hardware;
 use crate::memory::pools::PoolArc;
+use crate::percpu;
 use core::ops::Deref;
 use core::sync::atomic::{AtomicU64, Ordering};
 use spin::Mutex;
@@ -31,6 +33,15 @@ pub enum Life {
     Dead(ExitReport),
 }
 
+/// Where a process's faults are reported.
+#[derive(Clone)]
+pub struct Handler {
+    /// Where.
+    pub endpoint: PoolArc<Endpoint>,
+    /// Under which badge.
+    pub badge: u64,
+}
+
 /// A process.
 pub struct Process {
     /// Its memory.
@@ -48,6 +59,7 @@ pub struct Process {
     /// How many handles name it or a thread of it, in all tables.
     names: AtomicU64,
     life: Mutex<Life>,
+    handler: Mutex<Option<Handler>>,
     payer: PoolArc<Account>,
 }
 
@@ -72,6 +84,7 @@ impl Process {
             ceiling,
             names: AtomicU64::new(0),
             life: Mutex::new(Life::Alive),
+            handler: Mutex::new(None),
             payer: payer.clone(),
         };
         Ok(Hardware.share(process)?)
@@ -120,6 +133,17 @@ impl Process {
         alive
     }
 
+    /// Returns who is told of faults.
+    pub fn handler(&self) -> Option<Handler> {
+        self.handler.lock().clone()
+    }
+
+    /// Sets who is told of faults from now on.
+    pub fn set_handler(&self, handler: Option<Handler>) {
+        let before = core::mem::replace(&mut *self.handler.lock(), handler);
+        drop(before);
+    }
+
     /// Counts a handle to the process or to a thread of it.
     pub fn gain_name(&self) {
         self.names.fetch_add(1, Ordering::Relaxed);
@@ -157,7 +181,8 @@ impl Process {
         self.mourners.wake_all();
     }
 
-    /// Returns the process that a word names; SELF is this one.
+    /// Returns the process that a word names; SELF is this one, CALLER that of whom the running thread has
+    /// to answer as a handler.
     ///
     /// # Errors
     /// `BadHandle`, `WrongObject`, `MissingRight`.
@@ -180,6 +205,10 @@ impl Process {
         rights: Rights,
     ) -> Result<Target<'a>, Error> {
         let handle = Handle::from_word(word).ok_or(Error::BadHandle)?;
+        if handle == Handle::CALLER {
+            let caller = report::caller_of(percpu::current())?;
+            return Report::allow(rights).map(|()| Target::Other(caller.process.clone()));
+        }
         // The kind first: a handle to something else is no process handle that lacks a right.
         match this.object(handle, Rights::NONE)? {
             (Object::Process(process), held) if held.contains(rights) => Ok(Target::Other(process)),

@@ -10,7 +10,7 @@ use super::end::End;
 use super::operation::{Operation, Progress};
 use super::parting::{self, Parting};
 use super::thread::Standing;
-use super::{Outcome, Process, Thread};
+use super::{Outcome, Process, Thread, Wait};
 use crate::arch::context::Context;
 use crate::arch::{cpu, mmu, timer};
 use crate::ipc::{Endpoint, Notification};
@@ -191,6 +191,9 @@ fn settle(thread: PoolArc<Thread>, outcome: Outcome) -> Option<PoolArc<Thread>> 
     match outcome {
         Outcome::Resume | Outcome::Yield | Outcome::Die => make_ready(thread),
         Outcome::Preempted => CPUS.put_back(thread),
+        Outcome::Block(Wait::Answer(endpoint, badge)) => {
+            return Endpoint::call(&endpoint, thread, badge);
+        }
         Outcome::Block(wait) => wait.begin(&thread),
         Outcome::Call(endpoint, badge) => return Endpoint::call(&endpoint, thread, badge),
         Outcome::Receive(endpoint, answered) => {

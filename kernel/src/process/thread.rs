@@ -7,6 +7,7 @@ use super::threads::Siblings;
 use super::{Wait, scheduler};
 use crate::arch::context::Context;
 use crate::arch::thread_registers::ThreadRegisters;
+use crate::ipc::{Report, report};
 use crate::memory::machine::Hardware;
 use crate::memory::pools::PoolArc;
 use crate::percpu;
@@ -64,6 +65,10 @@ pub struct Thread {
     pub serving: Mutex<Option<PoolArc<Thread>>>,
     /// The badge of the handle that it calls by, while the call waits.
     pub badge: Mutex<u64>,
+    /// What the kernel says of it, as long as its call is a report.
+    pub report: Mutex<Option<Report>>,
+    /// Whether its call is a report: see `ipc::report`.
+    reports: AtomicBool,
     /// Its place among the threads that are ready or wait.
     queued: Link<SpinMutex<()>, PoolArc<Thread>>,
     /// Its place among the threads of its process.
@@ -104,6 +109,8 @@ impl Thread {
             word_wait: Mutex::new(None),
             serving: Mutex::new(None),
             badge: Mutex::new(0),
+            report: Mutex::new(None),
+            reports: AtomicBool::new(false),
             queued: Link::new(),
             siblings: Link::new(),
             cpu: AtomicUsize::new(percpu::id()),
@@ -125,6 +132,38 @@ impl Thread {
             return Err(Error::InvalidState);
         }
         Ok(use_fn(&mut self.context.lock()))
+    }
+
+    /// Uses the registers of a thread that is stopped, or whose report the running thread has to answer.
+    ///
+    /// # Errors
+    /// `InvalidState` if it is neither.
+    pub fn with_registers<R>(&self, use_fn: impl FnOnce(&mut Context) -> R) -> Result<R, Error> {
+        // Only its server answers it, which is busy here; and if it has to end it never uses them again.
+        match report::caller_of(percpu::current()) {
+            Ok(caller) if core::ptr::eq(&raw const *caller, self) => {
+                Ok(use_fn(&mut self.context.lock()))
+            }
+            _ => self.with_stopped(use_fn),
+        }
+    }
+
+    /// Keeps what the kernel says of the running thread, which is about to wait for the answer.
+    pub fn begin_report(&self, report: Report) {
+        *self.report.lock() = Some(report);
+        self.reports.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns whether its call, if it calls, is a report.
+    #[inline]
+    pub fn is_reporting(&self) -> bool {
+        self.reports.load(Ordering::Relaxed)
+    }
+
+    /// Forgets the report, which was answered or never will be.
+    pub fn end_report(&self) -> Option<Report> {
+        self.reports.store(false, Ordering::Relaxed);
+        self.report.lock().take()
     }
 
     /// Returns how tag check faults of the thread are reported.

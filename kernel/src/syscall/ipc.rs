@@ -102,7 +102,7 @@ pub(super) fn notification_wait(request: &Request<'_>) -> Result {
 ///
 /// # Errors
 /// `BadHandle`, `WrongObject`, `MissingRight`.
-fn find(
+pub(super) fn find(
     process: &Process,
     word: u64,
     rights: Rights,

@@ -218,6 +218,7 @@ fn serve(thread: &PoolArc<Thread>, context: &Context, number: u64) -> Result {
         Call::NotificationCreate => ipc::notification_create(&request),
         Call::NotificationRaise => ipc::notification_raise(&request),
         Call::NotificationWait => ipc::notification_wait(&request),
+        Call::ProcessSetHandler => processes::process_set_handler(&request),
     }
 }
 

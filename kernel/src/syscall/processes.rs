@@ -1,12 +1,12 @@
 //! Calls that make, watch and end processes.
 
 use super::accounts::account_of;
-use super::{Answer, Request, Result, Stop, user};
+use super::{Answer, Request, Result, Stop, ipc, user};
 use crate::process::handle::Object;
 use crate::process::{
-    Cloning, Life, Operation, Outcome, Process, Thread, Wait, end_operation, is_let_go,
+    Cloning, Handler, Life, Operation, Outcome, Process, Thread, Wait, end_operation, is_let_go,
 };
-use vellum_abi::{Error, ExitKind, ExitReport, Rights};
+use vellum_abi::{Error, ExitKind, ExitReport, Handle, Rights};
 use vellum_sched::Task;
 
 pub(super) fn exit(request: &Request<'_>) -> Result {
@@ -37,9 +37,12 @@ pub(super) fn process_clone(request: &Request<'_>) -> Result {
 }
 
 pub(super) fn process_wait(request: &Request<'_>) -> Result {
-    let [target, out, ..] = *request.arguments;
-    let target = Process::target(request.process(), target, Rights::INSPECT)?;
-    if core::ptr::eq(&raw const **target, &raw const **request.process()) {
+    let [word, out, ..] = *request.arguments;
+    let target = Process::target(request.process(), word, Rights::INSPECT)?;
+    // A caller goes nowhere before it is answered.
+    if word == Handle::CALLER.to_word()
+        || core::ptr::eq(&raw const **target, &raw const **request.process())
+    {
         return Err(Error::WouldDeadlock.into());
     }
     match target.life() {
@@ -52,6 +55,23 @@ pub(super) fn process_wait(request: &Request<'_>) -> Result {
             Err(Stop::Restart(Wait::Death(target.clone())))
         }
     }
+}
+
+pub(super) fn process_set_handler(request: &Request<'_>) -> Result {
+    let [target, endpoint, flags, ..] = *request.arguments;
+    super::no_flags(flags)?;
+    let target = Process::target(request.process(), target, Rights::MANAGE)?;
+    let handler = if endpoint == 0 {
+        None
+    } else {
+        let (endpoint, badge) = ipc::find(request.process(), endpoint, Rights::WRITE)?;
+        Some(Handler { endpoint, badge })
+    };
+    if !target.is_alive() {
+        return Err(Error::InvalidState.into());
+    }
+    target.set_handler(handler);
+    Ok(Answer::Value(0))
 }
 
 pub(super) fn process_kill(request: &Request<'_>) -> Result {

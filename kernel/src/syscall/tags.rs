@@ -17,7 +17,7 @@ pub(super) fn thread_set_tag_mode(request: &Request<'_>) -> Result {
     } else {
         let thread = thread_of(request, thread, Rights::MANAGE)?;
         is_supported(control.mode)?;
-        thread.with_stopped(|_| thread.registers.set_tag_control(control))?;
+        thread.with_registers(|_| thread.registers.set_tag_control(control))?;
     }
     Ok(Answer::Value(0))
 }

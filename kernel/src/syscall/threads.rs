@@ -2,6 +2,7 @@
 
 use super::user::copy_in;
 use super::{Answer, Request, Result, user};
+use crate::ipc::{Report, report};
 use crate::memory::pools::PoolArc;
 use crate::process::address::{Place, WordWait};
 use crate::process::handle::Object;
@@ -28,7 +29,7 @@ pub(super) fn thread_create(request: &Request<'_>) -> Result {
 pub(super) fn thread_read_registers(request: &Request<'_>) -> Result {
     let [thread, out, ..] = *request.arguments;
     let thread = thread_of(request, thread, Rights::INSPECT)?;
-    let registers = thread.with_stopped(|context| context.registers())?;
+    let registers = thread.with_registers(|context| context.registers())?;
     user::write_words(request.process(), out, registers.to_words())?;
     Ok(Answer::Value(0))
 }
@@ -41,7 +42,7 @@ pub(super) fn thread_write_registers(request: &Request<'_>) -> Result {
     if registers.pstate & !Registers::PSTATE_MASK != 0 {
         return Err(Error::InvalidRegisters.into());
     }
-    thread.with_stopped(|context| context.set_registers(&registers))?;
+    thread.with_registers(|context| context.set_registers(&registers))?;
     Ok(Answer::Value(0))
 }
 
@@ -57,6 +58,10 @@ pub(super) fn thread_of(
     rights: Rights,
 ) -> core::result::Result<PoolArc<Thread>, Error> {
     let handle = Handle::from_word(word).ok_or(Error::BadHandle)?;
+    if handle == Handle::CALLER {
+        let caller = report::caller_of(request.thread)?;
+        return Report::allow(rights).map(|()| caller);
+    }
     match request.process().object(handle, Rights::NONE)? {
         (Object::Thread(thread), held) if held.contains(rights) => Ok(thread),
         (Object::Thread(_), _) => Err(Error::MissingRight),

@@ -138,7 +138,8 @@ impl Targets {
             | Call::EndpointReplyReceive
             | Call::NotificationCreate
             | Call::NotificationRaise
-            | Call::NotificationWait => None,
+            | Call::NotificationWait
+            | Call::ProcessSetHandler => None,
         }
     }
 }

@@ -35,6 +35,9 @@ impl Display for Ending<'_> {
                  memory tag {allocation_tag}, pc {pc:#x}"
             ),
             ExitKind::TagCheckAsync => write!(formatter, "{}: before pc {pc:#x}", kind.text()),
+            ExitKind::ForeignCall => {
+                write!(formatter, "{}: number {status}, pc {pc:#x}", kind.text())
+            }
             ExitKind::UndefinedInstruction
             | ExitKind::TrappedInstruction
             | ExitKind::Breakpoint

@@ -315,6 +315,9 @@ pub(crate) const CASES: &[Case] = cases! {
     ThreadSetPriority "another's above the own maker's"
         [Thread, Number(PRIORITIES - 1)] => Refused(NotPermitted);
     ThreadSetPriority "what it has" [Own, USUAL] => Allowed(Nothing);
+    ProcessSetHandler "none" [Child, NONE] => Allowed(Nothing);
+    ProcessSetHandler "an endpoint" [Child, Endpoint] => Allowed(Nothing);
+    ProcessSetHandler "of a dead process" [Dead, Endpoint] => Refused(InvalidState);
     // waiting at an address.
     AddressWait "another value" [BUFFER, Number(1), NONE] => Allowed(Undo::Value(0));
     AddressWait "another value, shared" [BUFFER, Number(1), SHARED_WORD] => Allowed(Undo::Value(0));

@@ -13,7 +13,8 @@ use Value::{
     Text, Thread, ThreadNotInspected, ThreadNotManaged, Wide,
 };
 use vellum_user::abi::{
-    Error, MapFlags, PAGE_SIZE, PRIORITIES, Policy, Protection, RemapFlags, USER_END, USER_START,
+    Error, Handle, MapFlags, PAGE_SIZE, PRIORITIES, Policy, Protection, RemapFlags, USER_END,
+    USER_START,
 };
 
 /// A bad value.
@@ -34,6 +35,9 @@ const NON_CANONICAL: u64 = 1 << 48;
 /// The last page below 2^64.
 const LAST_PAGE: u64 = PAGE_SIZE.wrapping_neg();
 
+/// Names nobody while no report is to be answered.
+const CALLER: Value = Number(Handle::CALLER.to_word());
+
 const HANDLES: &[Bad] = &[
     bad("zero", Number(0), Error::BadHandle),
     bad("garbage", Number(0x1234_5678), Error::BadHandle),
@@ -44,7 +48,10 @@ const HANDLES: &[Bad] = &[
     bad("closed", Closed, Error::BadHandle),
     bad("stale", Stale, Error::BadHandle),
     bad("foreign", Foreign, Error::BadHandle),
+    bad("the constant for the caller", CALLER, Error::BadHandle),
 ];
+/// Handles where 0 stands for none.
+const NOT_ZERO: &[Bad] = HANDLES.split_at(1).1;
 const NOT_ANONYMOUS: &[Bad] = &[bad("the anonymous constant", Anonymous, Error::BadHandle)];
 const NOT_OWN: &[Bad] = &[bad("the constant for oneself", Own, Error::BadHandle)];
 const NOT_A_PROCESS: &[Bad] = &[
@@ -364,6 +371,7 @@ pub(crate) const fn tables(kind: Kind) -> &'static [&'static [Bad]] {
         Kind::Tag => &[TAGS],
         Kind::NewLength => &[NEW_LENGTHS],
         Kind::CalledEndpoint => &[HANDLES, NOT_ANONYMOUS, NOT_OWN, NOT_AN_ENDPOINT, CALL_RIGHT],
+        Kind::HandlerEndpoint => &[NOT_ZERO, NOT_ANONYMOUS, NOT_OWN, NOT_AN_ENDPOINT, CALL_RIGHT],
         Kind::ReceivedEndpoint => {
             &[HANDLES, NOT_ANONYMOUS, NOT_OWN, NOT_AN_ENDPOINT, RECEIVE_RIGHT]
         }

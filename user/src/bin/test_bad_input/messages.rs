@@ -7,7 +7,7 @@ use Value::{
     Foreign, Memory, MemoryNotTransferred, Notification, NotificationNotAwaited,
     NotificationNotRaised, Number, Own, Stale, Thread,
 };
-use vellum_user::abi::Error;
+use vellum_user::abi::{Error, Handle};
 
 pub(crate) const NOT_AN_ENDPOINT: &[Bad] = &[
     bad("a memory object", Memory, Error::WrongObject),
@@ -37,6 +37,7 @@ pub(crate) const SENT: &[Bad] = &[
     bad("foreign", Foreign, Error::BadHandle),
     bad("the constant for oneself", Own, Error::BadHandle),
     bad("the anonymous constant", Anonymous, Error::BadHandle),
+    bad("the constant for the caller", Number(Handle::CALLER.to_word()), Error::BadHandle),
     bad("unknown rights", Number(1 << 63 | 1), Error::InvalidFlags),
     bad("without TRANSFER", MemoryNotTransferred, Error::MissingRight),
 ];

@@ -3,13 +3,13 @@
 use crate::scene::{HOLE, OBJECT_BYTES, RECORDS, TAGGED, Value, WRITABLE};
 use Kind::{
     Advice, AdvisedRange, AnyByte, AnyWord, AwaitedNotification, BytesIn, BytesOut, CalledEndpoint,
-    ClonedProcess, Content, CopyRights, Flags, InspectedAccount, InspectedMemory, InspectedProcess,
-    InspectedThread, InspectedThreadOrOwn, Length, ManagedAccount, ManagedEndpoint, ManagedProcess,
-    ManagedThread, ManagedThreadOrOwn, MapOptions, MappedObject, MemoryFlags, NewLength, NewRange,
-    NewRangeLength, ObjectOffset, OpenHandle, Place, Priority, Protection, QueriedRange,
-    RaisedNotification, RangeLength, ReceivedEndpoint, RecordIn, RecordOut, RemapFlags, SentHandle,
-    Size, Tag, TagMode, TagSet, TheirBytesIn, TheirBytesOut, TheirTags, TransferredHandle,
-    WaitFlags, WaitedWord, WokenWord, Word,
+    ClonedProcess, Content, CopyRights, Flags, HandlerEndpoint, InspectedAccount, InspectedMemory,
+    InspectedProcess, InspectedThread, InspectedThreadOrOwn, Length, ManagedAccount,
+    ManagedEndpoint, ManagedProcess, ManagedThread, ManagedThreadOrOwn, MapOptions, MappedObject,
+    MemoryFlags, NewLength, NewRange, NewRangeLength, ObjectOffset, OpenHandle, Place, Priority,
+    Protection, QueriedRange, RaisedNotification, RangeLength, ReceivedEndpoint, RecordIn,
+    RecordOut, RemapFlags, SentHandle, Size, Tag, TagMode, TagSet, TheirBytesIn, TheirBytesOut,
+    TheirTags, TransferredHandle, WaitFlags, WaitedWord, WokenWord, Word,
 };
 use Value::{Anonymous, Child, Dead, Endpoint, Memory, Notification, Number, Own, Thread};
 use vellum_user::abi::{Call, MapFlags, PAGE_SIZE, Protection as Bits, Rights};
@@ -113,6 +113,8 @@ pub(crate) enum Kind {
     ReceivedEndpoint,
     /// An endpoint of which a badged handle is made.
     ManagedEndpoint,
+    /// An endpoint where faults are reported, or none.
+    HandlerEndpoint,
     /// A notification whose bits are raised.
     RaisedNotification,
     /// A notification that is waited for.
@@ -246,6 +248,9 @@ pub(crate) const fn parameters(call: Call) -> &'static [Parameter] {
             }
         }
         Call::ProcessWait => const { &[of(InspectedProcess, Dead), of(RecordOut, BUFFER)] },
+        Call::ProcessSetHandler => {
+            const { &[of(ManagedProcess, Child), of(HandlerEndpoint, Endpoint), of(Flags, NONE)] }
+        }
         Call::ProcessKill => const { &[of(ManagedProcess, Child)] },
         Call::ThreadCreate => const { &[of(ManagedProcess, Child), of(WokenWord, NONE)] },
         Call::ThreadExit | Call::EndpointCreate | Call::NotificationCreate => &[],

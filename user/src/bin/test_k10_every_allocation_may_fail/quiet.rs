@@ -4,7 +4,7 @@ use super::{PLACE, arm, close, six_pages, tried, unmap};
 use core::sync::atomic::{AtomicU32, Ordering};
 use vellum_user::abi::{Call, Error, Handle, PAGE_SIZE, Rights, TagMode, WaitFlags};
 use vellum_user::threads::spawn;
-use vellum_user::{MemoryObject, Notification, Process, calls, check, raw, testing};
+use vellum_user::{Endpoint, MemoryObject, Notification, Process, calls, check, raw, testing};
 
 /// Makes a call with the next allocation failing, and checks that there was none.
 fn quiet(call: Call, arguments: [u64; 6]) {
@@ -36,6 +36,9 @@ pub(crate) fn allocate_nothing() -> Result<(), Error> {
     // It dies at once: nothing is mapped there.
     quiet(Call::ThreadStart, [thread.handle().to_word(), 0, 0, 0, 0, 0]);
     let other = Process::new()?;
+    let endpoint = Endpoint::new()?.into_handle().to_word();
+    quiet(Call::ProcessSetHandler, [other.handle().to_word(), endpoint, 0, 0, 0, 0]);
+    quiet(Call::HandleClose, [endpoint, 0, 0, 0, 0, 0]);
     quiet(Call::ProcessKill, [other.handle().to_word(), 0, 0, 0, 0, 0]);
     child.wait()?;
     // Decommitting needs no memory either, even inside a mapping.

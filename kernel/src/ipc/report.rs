@@ -1,0 +1,168 @@
+//! Messages that the kernel makes for a thread that cannot go on.
+//!
+//! Owns: what such a message says, what its answer does to the thread, and what becomes of the thread if
+//! there is no answer. Refuses to know: who meets whom (`endpoint`), and what went wrong.
+//!
+//! A thread that faults becomes a caller like any other, but its registers are its state and hold no
+//! message: so the message is kept with it ([`Thread::report`]), an answer is an [`Action`] and not words
+//! in registers, and where another caller would get an error its process ends, for the reason that the
+//! report gives. So nobody waits for ever for a handler that is gone, and nothing is allocated on the way.
+//!
+//! [`Thread::is_reporting`] says which of both a caller is. It is written by the CPU that runs the thread
+//! before the thread is put anywhere, and read by whoever took it out of there: the lock of the place
+//! orders both. [`Thread::report`] is a leaf lock.
+
+use super::message::{self, Message};
+use crate::memory::pools::PoolArc;
+use crate::process::{Outcome, Thread, Wait};
+use vellum_abi::{Action, Error, ExitReport, FaultReport, Handle, MESSAGE_WORDS, Rights};
+
+/// Bytes of every instruction.
+const INSTRUCTION: u64 = 4;
+
+/// A message that the kernel made.
+#[derive(Clone, Copy)]
+pub struct Report {
+    kind: Kind,
+    words: [u64; MESSAGE_WORDS],
+    /// What the process ends with if there is no answer.
+    reason: ExitReport,
+}
+
+/// Whom a report is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// The handler of the process: it may look at the thread and change it.
+    Fault,
+}
+
+impl Report {
+    /// Returns the report of a fault.
+    pub fn fault(fault: FaultReport, reason: ExitReport) -> Report {
+        Report { kind: Kind::Fault, words: fault.to_words(), reason }
+    }
+
+    /// Checks what may be done by `Handle::CALLER`.
+    ///
+    /// # Errors
+    /// `MissingRight`.
+    pub fn allow(rights: Rights) -> Result<(), Error> {
+        let held = Rights::INSPECT | Rights::MANAGE;
+        if held.contains(rights) { Ok(()) } else { Err(Error::MissingRight) }
+    }
+
+    /// Returns whether who has it to answer may look at the thread and change it.
+    pub fn opens_thread(&self) -> bool {
+        self.kind == Kind::Fault
+    }
+
+    /// Returns what the message has in the place of a handle, which no program can send.
+    fn handle(&self) -> Handle {
+        match self.kind {
+            Kind::Fault => Handle::CALLER,
+        }
+    }
+
+    /// Returns the address of the instruction that it is about.
+    fn pc(&self) -> u64 {
+        self.words[2]
+    }
+}
+
+/// Decides what becomes of a thread that did something its process would end with: the handler is told, if
+/// there is one.
+#[cold]
+pub fn fault(thread: &Thread, fault: FaultReport, reason: ExitReport) -> Outcome {
+    match thread.process.handler() {
+        Some(handler) => {
+            thread.begin_report(Report::fault(fault, reason));
+            Outcome::Block(Wait::Answer(handler.endpoint, handler.badge))
+        }
+        None => Outcome::die(&thread.process, reason),
+    }
+}
+
+/// Hands what a caller has to say to a server. Both threads' registers are saved.
+///
+/// # Errors
+/// As [`Message::deliver`]; a report is always delivered.
+#[inline]
+pub fn hand_over(caller: &Thread, server: &Thread, badge: u64) -> Result<(), Error> {
+    if caller.is_reporting() {
+        deliver(caller, server, badge);
+        return Ok(());
+    }
+    let message = Message::of(&caller.context.lock());
+    message.deliver(caller, server, badge)
+}
+
+#[cold]
+fn deliver(caller: &Thread, server: &Thread, badge: u64) {
+    let report = *caller.report.lock();
+    if let Some(report) = report {
+        message::deliver_words(server, report.handle().to_word(), &report.words, badge);
+    }
+}
+
+/// Gives a caller the answer of its server, whose registers are those of `message`.
+///
+/// # Errors
+/// As [`Message::deliver`]; `InvalidAction` if the answer to a report is none. Then the caller waits on.
+#[inline]
+pub fn answer(server: &Thread, caller: &Thread, message: &Message) -> Result<(), Error> {
+    if caller.is_reporting() { act(caller, message) } else { message.deliver(server, caller, 0) }
+}
+
+/// Does what the answer to a report asks for.
+#[cold]
+fn act(caller: &Thread, message: &Message) -> Result<(), Error> {
+    let (action, value) = message.action()?;
+    let Some(report) = *caller.report.lock() else { return Err(Error::InvalidState) };
+    if action == Action::Kill {
+        fail(caller);
+        return Ok(());
+    }
+    let mut context = caller.context.lock();
+    match action {
+        Action::Resume | Action::Kill => {}
+        Action::Retry => context.set_pc(report.pc()),
+        Action::Skip | Action::Return => context.set_pc(report.pc().wrapping_add(INSTRUCTION)),
+    }
+    if action == Action::Return {
+        context.set_x(0, value);
+    }
+    drop(context);
+    caller.end_report();
+    Ok(())
+}
+
+/// Tells a thread whose registers are saved, and that is in no queue, that there is nobody for what it
+/// has to say. It is ready to go on, if only to its end.
+#[inline]
+pub fn refuse(thread: &Thread, error: Error) {
+    if thread.is_reporting() {
+        fail(thread);
+    } else {
+        message::answer(thread, error);
+    }
+}
+
+/// Ends the process of a thread with what was reported.
+#[cold]
+fn fail(thread: &Thread) {
+    if let Some(report) = thread.end_report() {
+        thread.process.begin_end(report.reason);
+    }
+}
+
+/// Returns the thread whose report another, the running one, has to answer as a handler.
+///
+/// # Errors
+/// `BadHandle` if there is none.
+pub fn caller_of(server: &Thread) -> Result<PoolArc<Thread>, Error> {
+    let serving = server.serving.lock();
+    let opens = |caller: &&PoolArc<Thread>| {
+        caller.is_reporting() && caller.report.lock().is_some_and(|report| report.opens_thread())
+    };
+    serving.as_ref().filter(opens).cloned().ok_or(Error::BadHandle)
+}
