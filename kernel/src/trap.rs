@@ -5,7 +5,7 @@
 
 use crate::arch::context::Context;
 use crate::arch::{thread_registers, tlb};
-use crate::ipc::report;
+use crate::ipc::{interrupt, report};
 use crate::masked;
 use crate::memory::frames;
 use crate::memory::machine::Hardware;
@@ -139,7 +139,7 @@ pub extern "C" fn switch() -> *mut Context {
 
 /// Acknowledges everything that waits. Returns whether the timer's was there.
 pub fn serve_interrupts() -> bool {
-    let timer = interrupts::serve();
+    let timer = interrupts::serve(interrupt::arrived);
     if frames::are_scarce() {
         frames::give_up_cache();
     }

@@ -14,7 +14,8 @@ pub use accounts::{account_create, account_query, test};
 pub use handlers::{answer, process_set_handler, return_value};
 pub use messages::{
     Received, endpoint_badge, endpoint_call, endpoint_create, endpoint_receive, endpoint_reply,
-    endpoint_reply_receive, notification_create, notification_raise, notification_wait,
+    endpoint_reply_receive, interrupt_acknowledge, interrupt_bind, notification_create,
+    notification_raise, notification_wait,
 };
 pub use remap::remap;
 pub use tags::{tags_read, tags_write};

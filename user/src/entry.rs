@@ -8,6 +8,7 @@ use crate::start_block::StartBlock;
 use crate::{calls, console, println, testing};
 use core::fmt::Debug;
 use core::sync::atomic::{AtomicU64, Ordering};
+use vellum_abi::start::Device;
 use vellum_abi::{Error, Handle};
 
 /// The exit status of a program that reports a failure without a number of its own.
@@ -18,8 +19,8 @@ const BAD_START: u64 = 98;
 /// Where this program's start block is, for code that `main` did not hand it to.
 static START: AtomicU64 = AtomicU64::new(0);
 static START_LENGTH: AtomicU64 = AtomicU64::new(0);
-/// The first program's third register.
-static DEVICE: AtomicU64 = AtomicU64::new(0);
+/// What the first program was given of devices, in its registers.
+static DEVICES: [AtomicU64; Device::ALL.len()] = [const { AtomicU64::new(0) }; Device::ALL.len()];
 
 /// What a program was started with.
 #[derive(Clone, Copy, Debug)]
@@ -73,7 +74,7 @@ impl Arguments {
     /// Returns the handle of the real-time clock's registers, if the machine has one.
     #[must_use]
     pub fn device(&self) -> Option<Handle> {
-        self.block.device()
+        self.block.device(Device::Clock)
     }
 
     /// Returns the archive's handle and length, if this program was given it.
@@ -83,10 +84,10 @@ impl Arguments {
     }
 }
 
-/// Returns the handle of the real-time clock's registers that this program was given.
-pub(crate) fn device() -> Option<Handle> {
-    match (Arguments::current(), DEVICE.load(Ordering::Relaxed)) {
-        (Some(arguments), _) => arguments.device(),
+/// Returns the handle of what this program was given of a device.
+pub(crate) fn device(device: Device) -> Option<Handle> {
+    match (Arguments::current(), DEVICES[device as usize].load(Ordering::Relaxed)) {
+        (Some(arguments), _) => arguments.block.device(device),
         (None, 0) => None,
         (None, word) => Handle::from_word(word),
     }
@@ -148,14 +149,18 @@ unsafe fn block(address: u64, length: u64) -> &'static [u8] {
     unsafe { core::slice::from_raw_parts(start, length as usize) }
 }
 
-/// Runs a program; [`crate::entry!`] calls it with the three registers.
+/// The registers that a program starts with.
+#[doc(hidden)]
+pub type Given = [u64; 2 + Device::ALL.len()];
+
+/// Runs a program; [`crate::entry!`] calls it with the registers.
 ///
 /// # Safety
 /// 1. The registers are those that the loader set: address and length of a read-only start block.
 #[doc(hidden)]
-pub unsafe fn run_program(x0: u64, x1: u64, _: u64, main_fn: fn(&Arguments) -> u64) -> ! {
-    START.store(x0, Ordering::Relaxed);
-    START_LENGTH.store(x1, Ordering::Release);
+pub unsafe fn run_program(given: Given, main_fn: fn(&Arguments) -> u64) -> ! {
+    START.store(given[0], Ordering::Relaxed);
+    START_LENGTH.store(given[1], Ordering::Release);
     let status = match Arguments::current() {
         Some(arguments) => main_fn(&arguments),
         None => BAD_START,
@@ -168,10 +173,10 @@ pub unsafe fn run_program(x0: u64, x1: u64, _: u64, main_fn: fn(&Arguments) -> u
 /// # Safety
 /// 1. As for [`run_program`].
 #[doc(hidden)]
-pub unsafe fn run_test(x0: u64, x1: u64, x2: u64, main_fn: fn(&Arguments) -> u64) -> ! {
+pub unsafe fn run_test(given: Given, main_fn: fn(&Arguments) -> u64) -> ! {
     testing::begin();
     // SAFETY: duty 1.
-    unsafe { run_program(x0, x1, x2, main_fn) }
+    unsafe { run_program(given, main_fn) }
 }
 
 /// Runs the first program, which gets the archive instead of a start block.
@@ -179,15 +184,12 @@ pub unsafe fn run_test(x0: u64, x1: u64, x2: u64, main_fn: fn(&Arguments) -> u64
 /// # Safety
 /// 1. The registers are those that the kernel set.
 #[doc(hidden)]
-pub unsafe fn run_first(
-    x0: u64,
-    x1: u64,
-    x2: u64,
-    main_fn: fn(Result<(Handle, u64), Error>) -> u64,
-) -> ! {
-    DEVICE.store(x2, Ordering::Relaxed);
-    let handle = Handle::from_word(x0).ok_or(Error::BadHandle);
-    exit(main_fn(handle.map(|handle| (handle, x1))))
+pub unsafe fn run_first(given: Given, main_fn: fn(Result<(Handle, u64), Error>) -> u64) -> ! {
+    for (device, word) in DEVICES.iter().zip(&given[2..]) {
+        device.store(*word, Ordering::Relaxed);
+    }
+    let handle = Handle::from_word(given[0]).ok_or(Error::BadHandle);
+    exit(main_fn(handle.map(|handle| (handle, given[1]))))
 }
 
 /// Makes `main` the program's entry: a function of `&Arguments` that returns a [`Termination`].
@@ -238,9 +240,9 @@ macro_rules! start_with {
                 )
             }
 
-            extern "C" fn begin(x0: u64, x1: u64, x2: u64) -> ! {
+            extern "C" fn begin(x0: u64, x1: u64, x2: u64, x3: u64, x4: u64, x5: u64) -> ! {
                 // SAFETY: `_start` passes the registers on as they were at the first instruction.
-                unsafe { $crate::entry::$run(x0, x1, x2, $main) }
+                unsafe { $crate::entry::$run([x0, x1, x2, x3, x4, x5], $main) }
             }
         };
     };

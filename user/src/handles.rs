@@ -65,6 +65,8 @@ owned! {
     Endpoint;
     /// Bits to wait for.
     Notification;
+    /// A device's line to the interrupt controller.
+    Interrupt;
     /// Who pays. It lives as long as anything is charged to it, by whatever process.
     Account;
 }

@@ -46,6 +46,8 @@ pub mod console;
 #[cfg(target_os = "none")]
 pub mod counter;
 #[cfg(target_os = "none")]
+pub mod devices;
+#[cfg(target_os = "none")]
 pub mod entry;
 #[cfg(target_os = "none")]
 pub mod fork;
@@ -79,6 +81,6 @@ pub mod threads;
 #[cfg(target_os = "none")]
 pub use {
     entry::Arguments,
-    handles::{Account, Endpoint, MemoryObject, Notification, Process, Thread},
+    handles::{Account, Endpoint, Interrupt, MemoryObject, Notification, Process, Thread},
     mapping::{MapRequest, Mapping},
 };

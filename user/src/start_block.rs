@@ -5,7 +5,7 @@
 
 use vellum_abi::Handle;
 use vellum_abi::start::{
-    ARCHIVE_HANDLE, ARCHIVE_LENGTH, ARGUMENT_COUNT, DEVICE_HANDLE, HEADER_WORDS, MAGIC,
+    ARCHIVE_HANDLE, ARCHIVE_LENGTH, ARGUMENT_COUNT, Device, FIRST_DEVICE, HEADER_WORDS, MAGIC,
 };
 
 /// Bytes of an argument's record.
@@ -32,7 +32,7 @@ pub fn write<'a>(
     put(block, ARCHIVE_HANDLE, handle)?;
     put(block, ARCHIVE_LENGTH, archive_length)?;
     put(block, ARGUMENT_COUNT, count as u64)?;
-    put(block, DEVICE_HANDLE, 0)?;
+    Device::ALL.iter().try_for_each(|device| put(block, FIRST_DEVICE + *device as usize, 0))?;
     let mut offset = HEADER_WORDS * 8 + count.checked_mul(RECORD)?;
     for (index, text) in arguments.enumerate() {
         put(block, HEADER_WORDS + 2 * index, offset as u64)?;
@@ -44,9 +44,9 @@ pub fn write<'a>(
     Some(())
 }
 
-/// Names a device's registers in a block that was written. Returns `None` if it is too short.
-pub fn put_device(block: &mut [u8], device: Handle) -> Option<()> {
-    put(block, DEVICE_HANDLE, device.to_word())
+/// Names what there is of a device in a block that was written. Returns `None` if it is too short.
+pub fn put_device(block: &mut [u8], device: Device, handle: Handle) -> Option<()> {
+    put(block, FIRST_DEVICE + device as usize, handle.to_word())
 }
 
 fn put(block: &mut [u8], index: usize, word: u64) -> Option<()> {
@@ -81,10 +81,11 @@ impl<'a> StartBlock<'a> {
         Some((Handle::from_word(handle)?, get(self.bytes, ARCHIVE_LENGTH)?))
     }
 
-    /// Returns the handle of the real-time clock's registers, if there is one.
+    /// Returns the handle of what there is of a device.
     #[must_use]
-    pub fn device(&self) -> Option<Handle> {
-        Handle::from_word(get(self.bytes, DEVICE_HANDLE).filter(|word| *word != 0)?)
+    pub fn device(&self, device: Device) -> Option<Handle> {
+        let word = get(self.bytes, FIRST_DEVICE + device as usize)?;
+        Handle::from_word(word).filter(|_| word != 0)
     }
 
     /// Returns how many arguments there are, at most as many as the block has room for.
@@ -113,6 +114,7 @@ mod tests {
     use std::vec;
     use std::vec::Vec;
     use vellum_abi::Handle;
+    use vellum_abi::start::Device;
 
     fn block(archive: Option<(Handle, u64)>, arguments: &[&str]) -> Vec<u8> {
         let mut bytes = vec![0xee; length(arguments.iter().copied()).unwrap()];
@@ -135,9 +137,12 @@ mod tests {
     fn a_block_without_archive_or_device_says_so() {
         let mut bytes = block(None, &["p"]);
         let read = StartBlock::parse(&bytes).unwrap();
-        assert!(read.archive().is_none() && read.device().is_none());
-        super::put_device(&mut bytes, Handle::new(5, 2)).unwrap();
-        assert_eq!(StartBlock::parse(&bytes).unwrap().device(), Some(Handle::new(5, 2)));
+        assert!(read.archive().is_none());
+        assert!(Device::ALL.iter().all(|device| read.device(*device).is_none()));
+        super::put_device(&mut bytes, Device::Console, Handle::new(5, 2)).unwrap();
+        let read = StartBlock::parse(&bytes).unwrap();
+        assert_eq!(read.device(Device::Console), Some(Handle::new(5, 2)));
+        assert_eq!(read.device(Device::Clock), None);
     }
 
     #[test]

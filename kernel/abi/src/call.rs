@@ -187,6 +187,13 @@ calls! {
     /// endpoint closes, the process ends with what was reported. `flags` are 0. Needs MANAGE of the
     /// process, WRITE of the endpoint.
     53 ProcessSetHandler "process_set_handler" 3;
+    /// `(interrupt, notification, bits)`: lets a device's line through, and raises these bits when it fires.
+    /// What it was bound to before is told no more. Ends with the last handle of the notification. Needs
+    /// MANAGE of the interrupt, and WRITE of the notification.
+    54 InterruptBind "interrupt_bind" 3;
+    /// `(interrupt)`: lets a line through again, which stays masked once it has fired. `InvalidState` if it
+    /// is not bound. Needs WRITE.
+    55 InterruptAcknowledge "interrupt_acknowledge" 1;
 }
 
 #[cfg(test)]

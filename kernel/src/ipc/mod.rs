@@ -1,7 +1,8 @@
 //! Messages between threads.
 //!
 //! Owns: endpoints, where a caller meets who serves it (`endpoint`), what passes from one to the other
-//! (`message`), what the kernel itself tells of a thread (`report`), and notifications (`notification`). Refuses to know: what a message means, and how a
+//! (`message`), what the kernel itself tells of a thread (`report`), notifications (`notification`), and
+//! device interrupts that raise their bits (`interrupt`). Refuses to know: what a message means, and how a
 //! thread is switched to.
 //!
 //! A message is a few words in registers and at most one handle. Nothing is ever kept in an endpoint: a
@@ -16,10 +17,12 @@
 //! Lock order: an endpoint's lock is one of the wait queues; what a thread serves is a leaf below it.
 
 pub mod endpoint;
+pub mod interrupt;
 pub mod message;
 pub mod notification;
 pub mod report;
 
 pub use endpoint::{Endpoint, Meeting, Named};
-pub use notification::Notification;
+pub use interrupt::Interrupt;
+pub use notification::{Notification, NotificationName};
 pub use report::Report;

@@ -3,9 +3,11 @@
 //! Owns: the bits and who waits. Refuses to know: what they mean. Raising never blocks, allocates or
 //! fails; bits that were raised twice before anybody took them count once.
 
+use super::interrupt;
 use crate::memory::machine::Hardware;
 use crate::memory::pools::PoolArc;
 use crate::process::{Thread, Wait, scheduler};
+use core::sync::atomic::{AtomicU64, Ordering};
 use spin::Mutex;
 use vellum_sched::{List, Queued};
 use vellum_vm::account::Account;
@@ -15,6 +17,8 @@ use vellum_vm::machine::Pools;
 /// Bits to wait for.
 pub struct Notification {
     state: Mutex<State>,
+    /// Handles that name it, and names on their way from one table to another.
+    names: AtomicU64,
     payer: PoolArc<Account>,
 }
 
@@ -23,16 +27,45 @@ struct State {
     waiters: List<Thread, Queued>,
 }
 
+/// What a handle to a notification names. Interrupts are bound to it while there is one.
+pub struct NotificationName(PoolArc<Notification>);
+
+impl NotificationName {
+    /// Returns the notification.
+    pub fn notification(&self) -> &PoolArc<Notification> {
+        &self.0
+    }
+}
+
+impl Clone for NotificationName {
+    fn clone(&self) -> NotificationName {
+        // Whoever clones a name has one, so the count is not on its way to zero.
+        self.0.names.fetch_add(1, Ordering::Relaxed);
+        NotificationName(self.0.clone())
+    }
+}
+
+impl Drop for NotificationName {
+    fn drop(&mut self) {
+        // What was bound under another name happened before that was dropped.
+        if self.0.names.fetch_sub(1, Ordering::AcqRel) == 1 {
+            interrupt::forget(&self.0);
+        }
+    }
+}
+
 impl Notification {
-    /// Makes a notification without any bit raised; `payer` is charged.
+    /// Makes a notification without any bit raised; `payer` is charged. Returns what its first handle
+    /// names.
     ///
     /// # Errors
     /// `OutOfKernelMemory`, `LimitReached`.
-    pub fn create(payer: &PoolArc<Account>) -> Result<PoolArc<Notification>, VmError> {
+    pub fn create(payer: &PoolArc<Account>) -> Result<NotificationName, VmError> {
         payer.charge_kernel(size_of::<Notification>())?;
         let state = Mutex::new(State { raised: 0, waiters: List::new() });
         // What is not shared is dropped, and credits the payer.
-        Ok(Hardware.share(Notification { state, payer: payer.clone() })?)
+        let (names, payer) = (AtomicU64::new(1), payer.clone());
+        Ok(NotificationName(Hardware.share(Notification { state, names, payer })?))
     }
 
     /// Raises bits. The thread that has waited longest takes all that are raised.

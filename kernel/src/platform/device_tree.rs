@@ -8,12 +8,19 @@ use crate::memory::layout::{BLOCK_SIZE, MAX_CPUS, RAM_BASE, direct};
 use dtoolkit::fdt::{Fdt, FdtNode};
 use dtoolkit::standard::NodeStandard;
 use dtoolkit::{Node, Property};
-use vellum_abi::PAGE_SIZE;
 
 /// Bytes that QEMU's device tree may have.
 pub const MAX_BYTES: u64 = 1 << 20;
 /// The least and the most RAM that Vellum is made for.
 const RAM_BYTES: core::ops::RangeInclusive<u64> = (64 << 20)..=(8 << 30);
+
+/// What the console and the clock are compatible with.
+const CONSOLE: &str = "arm,pl011";
+const CLOCK: &str = "arm,pl031";
+/// Of the first cell of an interrupt: it is shared by all CPUs.
+const SHARED: u32 = 0;
+/// Of the third: it is asked for as long as the line is high.
+const LEVEL_HIGH: u32 = 4;
 
 /// How PSCI calls are made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,8 +54,12 @@ pub struct Machine {
     pub psci: PsciMethod,
     /// Console registers.
     pub console: Registers,
-    /// Real-time clock registers, where there is one: whole pages.
+    /// The console's interrupt, as its number among those of devices.
+    pub console_interrupt: Option<u32>,
+    /// Real-time clock registers, where there is one.
     pub clock: Option<Registers>,
+    /// The clock's interrupt.
+    pub clock_interrupt: Option<u32>,
     /// Which interrupt controller there is.
     pub controller: Controller,
     /// What no program knows: from QEMU's random numbers, or 0.
@@ -129,7 +140,9 @@ pub fn read() -> Result<Machine, TreeError> {
         cpus,
         psci: psci(tree)?,
         console: console(tree)?,
+        console_interrupt: compatible(tree, CONSOLE).and_then(interrupt),
         clock: clock(tree),
+        clock_interrupt: compatible(tree, CLOCK).and_then(interrupt),
         controller: controller(tree)?,
         secret: secret(tree),
         affinities,
@@ -187,19 +200,27 @@ fn secret(tree: Fdt<'_>) -> u64 {
     first.map_or(0, u64::from_ne_bytes)
 }
 
+fn compatible<'a>(tree: Fdt<'a>, device: &str) -> Option<FdtNode<'a>> {
+    tree.root().children().find(|node| node.is_compatible(device))
+}
+
+/// Returns the number of a device's first interrupt, if it is level-triggered and of those that all CPUs
+/// share: the tree's cells are kind, number and trigger.
+fn interrupt(node: FdtNode<'_>) -> Option<u32> {
+    let property = node.property("interrupts")?;
+    let mut cells = property.value().chunks_exact(4).filter_map(|cell| cell.try_into().ok());
+    let [kind, number, trigger] = core::array::from_fn(|_| cells.next().map(u32::from_be_bytes));
+    (kind == Some(SHARED) && trigger == Some(LEVEL_HIGH)).then_some(number)?
+}
+
 fn console(tree: Fdt<'_>) -> Result<Registers, TreeError> {
-    let mut nodes = tree.root().children();
-    let node = nodes.find(|node| node.is_compatible("arm,pl011")).ok_or(TreeError::Console)?;
+    let node = compatible(tree, CONSOLE).ok_or(TreeError::Console)?;
     registers(node).next().ok_or(TreeError::Console)
 }
 
 fn clock(tree: Fdt<'_>) -> Option<Registers> {
-    let mut nodes = tree.root().children();
-    let node = nodes.find(|node| node.is_compatible("arm,pl031"))?;
-    let whole = |block: &Registers| {
-        block.address.is_multiple_of(PAGE_SIZE) && block.length.is_multiple_of(PAGE_SIZE)
-    };
-    registers(node).next().filter(whole)
+    let node = compatible(tree, CLOCK)?;
+    registers(node).next()
 }
 
 fn controller(tree: Fdt<'_>) -> Result<Controller, TreeError> {

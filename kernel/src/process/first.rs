@@ -5,6 +5,7 @@
 
 use super::handle::Object;
 use super::{Process, Thread};
+use crate::ipc::{Interrupt, interrupt};
 use crate::masked;
 use crate::memory::archive::BootArchive;
 use crate::memory::machine::{Hardware, start_tag_pages};
@@ -12,6 +13,7 @@ use crate::memory::pools::PoolArc;
 use crate::memory::{accounts, heap};
 use crate::platform;
 use crate::platform::console::println;
+use crate::platform::device_tree;
 use core::ptr;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use spin::Once;
@@ -112,11 +114,14 @@ fn load(archive: &BootArchive) -> Result<(), Trouble> {
     let object = MemoryObject::fixed(Hardware, account.clone(), archive.first_frame(), pages)?;
     let rights = Rights::READ | Rights::MAP | Rights::TRANSFER | Rights::INSPECT;
     let handle = process.give(Object::Memory(share(object)?), rights)?;
-    let device = give_clock(&process, &account)?;
     let mut registers = Registers::ZERO;
     registers.x[0] = handle.to_word();
     registers.x[1] = pages * PAGE_SIZE;
-    registers.x[2] = device;
+    let machine = platform::description();
+    registers.x[2] = give_registers(&process, &account, machine.clock)?;
+    registers.x[3] = give_interrupt(&process, interrupt::clock())?;
+    registers.x[4] = give_registers(&process, &account, Some(machine.console))?;
+    registers.x[5] = give_interrupt(&process, interrupt::console())?;
     registers.sp = bottom + STACK;
     registers.pc = archive.contents().entry();
     let thread = Thread::create(&process, &account, 0, Priority::USUAL)?;
@@ -124,14 +129,28 @@ fn load(archive: &BootArchive) -> Result<(), Trouble> {
     Ok(Thread::start(&thread)?)
 }
 
-/// Gives the process the real-time clock's registers and returns the handle, 0 without a clock.
-fn give_clock(process: &Process, account: &PoolArc<Account>) -> Result<u64, Trouble> {
-    let Some(clock) = platform::description().clock else { return Ok(0) };
-    let first = FrameAddress::containing(clock.address);
-    let pages = clock.length / PAGE_SIZE;
+/// Gives the process a device's registers and returns the handle; 0 without a device that has whole pages.
+fn give_registers(
+    process: &Process,
+    account: &PoolArc<Account>,
+    registers: Option<device_tree::Registers>,
+) -> Result<u64, Trouble> {
+    let is_whole = |registers: &device_tree::Registers| {
+        registers.address.is_multiple_of(PAGE_SIZE) && registers.length.is_multiple_of(PAGE_SIZE)
+    };
+    let Some(registers) = registers.filter(is_whole) else { return Ok(0) };
+    let first = FrameAddress::containing(registers.address);
+    let pages = registers.length / PAGE_SIZE;
     let object = MemoryObject::device(Hardware, account.clone(), first, pages)?;
     let rights = Rights::READ | Rights::WRITE | Rights::MAP | Rights::TRANSFER | Rights::INSPECT;
     Ok(process.give(Object::Memory(share(object)?), rights)?.to_word())
+}
+
+/// Gives the process a device's line and returns the handle; 0 without one.
+fn give_interrupt(process: &Process, line: Option<&'static Interrupt>) -> Result<u64, Trouble> {
+    let Some(line) = line else { return Ok(0) };
+    let rights = Rights::WRITE | Rights::MANAGE | Rights::TRANSFER | Rights::INSPECT;
+    Ok(process.give(Object::Interrupt(line), rights)?.to_word())
 }
 
 fn share<T: Send + Sync + 'static>(value: T) -> Result<PoolArc<T>, Error> {

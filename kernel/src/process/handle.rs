@@ -4,7 +4,7 @@
 //! do. A table grows in chunks from the pools and never shrinks before its process goes; a slot's
 //! generation changes when its handle is closed, so that a stale handle names nothing.
 
-use crate::ipc::{Named, Notification};
+use crate::ipc::{Interrupt, Named, NotificationName};
 use crate::memory::machine::Hardware;
 use crate::memory::pools::{PoolArc, PoolBox};
 use crate::process::{Process, Thread};
@@ -38,7 +38,9 @@ pub enum Object {
     /// Where callers and servers meet.
     Endpoint(Named),
     /// Bits to wait for.
-    Notification(PoolArc<Notification>),
+    Notification(NotificationName),
+    /// A device's line.
+    Interrupt(&'static Interrupt),
 }
 
 impl Object {
@@ -60,7 +62,8 @@ impl Object {
             Object::Memory(_)
             | Object::Account(_)
             | Object::Endpoint(_)
-            | Object::Notification(_) => None,
+            | Object::Notification(_)
+            | Object::Interrupt(_) => None,
         }
     }
 }

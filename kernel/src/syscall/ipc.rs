@@ -3,7 +3,7 @@
 use super::{Answer, Request, Result};
 use crate::arch::context::Context;
 use crate::ipc::message::Message;
-use crate::ipc::{Endpoint, Named, Notification, endpoint};
+use crate::ipc::{Endpoint, Interrupt, Named, Notification, NotificationName, endpoint};
 use crate::memory::pools::PoolArc;
 use crate::process::handle::Object;
 use crate::process::scheduler::{self, Leave, leave};
@@ -86,16 +86,28 @@ pub(super) fn notification_create(request: &Request<'_>) -> Result {
 
 pub(super) fn notification_raise(request: &Request<'_>) -> Result {
     let [word, bits, ..] = *request.arguments;
-    notification_of(request, word, Rights::WRITE)?.raise(bits);
+    notification_of(request, word, Rights::WRITE)?.notification().raise(bits);
     Ok(Answer::Value(0))
 }
 
 pub(super) fn notification_wait(request: &Request<'_>) -> Result {
     let notification = notification_of(request, request.arguments[0], Rights::READ)?;
-    match notification.take() {
-        0 => Ok(Answer::Then(0, Outcome::Await(notification))),
+    match notification.notification().take() {
+        0 => Ok(Answer::Then(0, Outcome::Await(notification.notification().clone()))),
         bits => Ok(Answer::Value(bits)),
     }
+}
+
+pub(super) fn interrupt_bind(request: &Request<'_>) -> Result {
+    let [line, word, bits, ..] = *request.arguments;
+    let line = interrupt_of(request, line, Rights::MANAGE)?;
+    line.bind(&notification_of(request, word, Rights::WRITE)?, bits);
+    Ok(Answer::Value(0))
+}
+
+pub(super) fn interrupt_acknowledge(request: &Request<'_>) -> Result {
+    interrupt_of(request, request.arguments[0], Rights::WRITE)?.acknowledge()?;
+    Ok(Answer::Value(0))
 }
 
 /// Returns the endpoint that a handle names, and the handle's badge.
@@ -126,11 +138,28 @@ fn notification_of(
     request: &Request<'_>,
     word: u64,
     rights: Rights,
-) -> core::result::Result<PoolArc<Notification>, Error> {
+) -> core::result::Result<NotificationName, Error> {
     let handle = Handle::from_word(word).ok_or(Error::BadHandle)?;
     match request.process().object(handle, Rights::NONE)? {
-        (Object::Notification(notification), held) if held.contains(rights) => Ok(notification),
+        (Object::Notification(name), held) if held.contains(rights) => Ok(name),
         (Object::Notification(_), _) => Err(Error::MissingRight),
+        _ => Err(Error::WrongObject),
+    }
+}
+
+/// Returns the device's line that a handle names.
+///
+/// # Errors
+/// As [`find`].
+fn interrupt_of(
+    request: &Request<'_>,
+    word: u64,
+    rights: Rights,
+) -> core::result::Result<&'static Interrupt, Error> {
+    let handle = Handle::from_word(word).ok_or(Error::BadHandle)?;
+    match request.process().object(handle, Rights::NONE)? {
+        (Object::Interrupt(line), held) if held.contains(rights) => Ok(line),
+        (Object::Interrupt(_), _) => Err(Error::MissingRight),
         _ => Err(Error::WrongObject),
     }
 }

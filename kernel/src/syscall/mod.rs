@@ -219,6 +219,8 @@ fn serve(thread: &PoolArc<Thread>, context: &Context, number: u64) -> Result {
         Call::NotificationRaise => ipc::notification_raise(&request),
         Call::NotificationWait => ipc::notification_wait(&request),
         Call::ProcessSetHandler => processes::process_set_handler(&request),
+        Call::InterruptBind => ipc::interrupt_bind(&request),
+        Call::InterruptAcknowledge => ipc::interrupt_acknowledge(&request),
     }
 }
 

@@ -139,7 +139,9 @@ impl Targets {
             | Call::NotificationCreate
             | Call::NotificationRaise
             | Call::NotificationWait
-            | Call::ProcessSetHandler => None,
+            | Call::ProcessSetHandler
+            | Call::InterruptBind
+            | Call::InterruptAcknowledge => None,
         }
     }
 }

@@ -120,3 +120,22 @@ pub fn notification_wait(notification: Handle) -> Result<u64, Error> {
     // SAFETY: no memory changes.
     unsafe { call(Call::NotificationWait, [notification.to_word()]) }
 }
+
+/// Lets a device's line through, and raises these bits when it fires.
+///
+/// # Errors
+/// Those of the handles.
+pub fn interrupt_bind(interrupt: Handle, notification: Handle, bits: u64) -> Result<(), Error> {
+    let arguments = [interrupt.to_word(), notification.to_word(), bits];
+    // SAFETY: no memory changes.
+    unsafe { call(Call::InterruptBind, arguments) }.map(|_| ())
+}
+
+/// Lets a line through again, which stays masked once it has fired.
+///
+/// # Errors
+/// `InvalidState` if it is not bound; those of the handle.
+pub fn interrupt_acknowledge(interrupt: Handle) -> Result<(), Error> {
+    // SAFETY: no memory changes.
+    unsafe { call(Call::InterruptAcknowledge, [interrupt.to_word()]) }.map(|_| ())
+}

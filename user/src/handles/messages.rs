@@ -1,6 +1,6 @@
-//! Endpoints and notifications as values.
+//! Endpoints, notifications and interrupts as values.
 
-use super::{Endpoint, Notification};
+use super::{Endpoint, Interrupt, Notification};
 use crate::calls::{self, Received};
 use vellum_abi::{Error, Handle, MESSAGE_WORDS, Rights};
 
@@ -82,5 +82,23 @@ impl Notification {
     /// Those of [`calls::notification_wait`].
     pub fn wait(&self) -> Result<u64, Error> {
         calls::notification_wait(self.0)
+    }
+}
+
+impl Interrupt {
+    /// Lets the line through, and raises these bits when it fires, while the notification has a handle.
+    ///
+    /// # Errors
+    /// Those of [`calls::interrupt_bind`].
+    pub fn bind(&self, notification: &Notification, bits: u64) -> Result<(), Error> {
+        calls::interrupt_bind(self.0, notification.0, bits)
+    }
+
+    /// Lets the line through again, which stays masked once it has fired.
+    ///
+    /// # Errors
+    /// Those of [`calls::interrupt_acknowledge`].
+    pub fn acknowledge(&self) -> Result<(), Error> {
+        calls::interrupt_acknowledge(self.0)
     }
 }

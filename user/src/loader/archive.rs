@@ -1,7 +1,7 @@
 //! The boot archive, mapped into a program that may start others.
 
 use super::load::{Child, LoadError, Program, load};
-use crate::entry;
+use crate::devices::Devices;
 use crate::mapping::MapRequest;
 use core::fmt::{self, Display, Formatter};
 use vellum_abi::archive::{Archive, ArchiveError, File};
@@ -67,7 +67,7 @@ impl BootArchive {
         &self.archive
     }
 
-    /// Loads a file of the archive as a program that gets the archive too, and the device.
+    /// Loads a file of the archive as a program that gets the archive and the devices too.
     ///
     /// # Errors
     /// Those of [`load`].
@@ -89,7 +89,21 @@ impl BootArchive {
         file: File<'_>,
         arguments: impl Iterator<Item = &'a str> + Clone,
     ) -> Result<Child, LoadError> {
+        self.load_with(account, Devices::own(), file, arguments)
+    }
+
+    /// Loads a file of the archive as a program that gets these devices, and that an account pays for.
+    ///
+    /// # Errors
+    /// Those of [`load`].
+    pub fn load_with<'a>(
+        &self,
+        account: Handle,
+        devices: Devices,
+        file: File<'_>,
+        arguments: impl Iterator<Item = &'a str> + Clone,
+    ) -> Result<Child, LoadError> {
         let archive = Some((self.handle, self.length));
-        load(Program { file: file.data, arguments, archive, device: entry::device(), account })
+        load(Program { file: file.data, arguments, archive, devices, account })
     }
 }

@@ -8,6 +8,7 @@ use super::image::{Image, ImageError, Region};
 use super::layout::{
     GUARD_BYTES, PROGRAM_END, STACK_BYTES, STACK_END, STACK_START, START_BLOCK, START_BLOCK_MAX,
 };
+use crate::devices::{self, Devices};
 use crate::handles::{MemoryObject, Process, Thread};
 use crate::mapping::{MapRequest, Mapping};
 use crate::{calls, start_block};
@@ -25,8 +26,8 @@ pub struct Program<'a, A> {
     pub arguments: A,
     /// Handle and length of the archive, for a child that may start programs itself.
     pub archive: Option<(Handle, u64)>,
-    /// Registers of a device, for a child that may use them.
-    pub device: Option<Handle>,
+    /// What the child may use of devices.
+    pub devices: Devices,
     /// Who pays for it; [`Handle::SELF`] is the caller's own account.
     pub account: Handle,
 }
@@ -243,13 +244,6 @@ where
         }
         None => None,
     };
-    let device = match program.device {
-        Some(handle) => {
-            let rights = rights | Rights::WRITE;
-            Some(calls::handle_copy(process.handle(), handle, rights).at(Step::Device)?)
-        }
-        None => None,
-    };
     let pages = (length as u64).next_multiple_of(PAGE_SIZE);
     let object = MemoryObject::new(pages).at(Step::StartBlock)?;
     let window = window(&object, pages).at(Step::StartBlock)?;
@@ -257,7 +251,11 @@ where
     let block = unsafe { core::slice::from_raw_parts_mut(window.pointer(0), length) };
     start_block::write(block, archive, program.arguments.clone())
         .ok_or(LoadError::ArgumentsTooLong)?;
-    device.and_then(|device| start_block::put_device(block, device));
+    for (device, handle) in program.devices.iter() {
+        let rights = devices::rights(device);
+        let copy = calls::handle_copy(process.handle(), handle, rights).at(Step::Device)?;
+        start_block::put_device(block, device, copy).ok_or(LoadError::ArgumentsTooLong)?;
+    }
     let options = options(Protection::READ, MapFlags::SEALED);
     process.map(object.handle(), START_BLOCK, pages, options, 0).at(Step::StartBlock)?;
     Ok(())

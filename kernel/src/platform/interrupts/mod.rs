@@ -1,7 +1,8 @@
 //! The interrupt controller: a GICv3, or a GICv2 where QEMU is told so.
 //!
-//! Owns: set-up, acknowledging, ending and sending interrupts. Refuses to know: what an interrupt
-//! means. Two are in use on each CPU: the timer's, and the one by which CPUs call each other.
+//! Owns: set-up, acknowledging, ending, masking and sending interrupts. Refuses to know: what an interrupt
+//! means. Two are in use on each CPU: the timer's, and the one by which CPUs call each other. Those of
+//! devices that programs serve all go to the first CPU.
 
 mod v2;
 mod v3;
@@ -60,14 +61,16 @@ fn pointer<T>(physical: u64) -> *mut T {
     core::ptr::with_exposed_provenance_mut(device(physical) as usize)
 }
 
-/// Takes every interrupt that waits. Returns whether the timer's was one: it is disarmed, as it stays
-/// raised otherwise.
-pub fn serve() -> bool {
+/// Takes every interrupt that waits; `device_fn` is told the number of a device's. Returns whether the
+/// timer's was one: it is disarmed, as it stays raised otherwise.
+pub fn serve(mut device_fn: impl FnMut(u32)) -> bool {
     let mut timer = false;
     let serve_fn = |id: IntId| {
         if id == TIMER {
             timer::disarm();
             timer = true;
+        } else if let Some(number) = id.spi_index() {
+            device_fn(number as u32);
         }
     };
     if IS_V2.load(Ordering::Relaxed) {
@@ -76,6 +79,39 @@ pub fn serve() -> bool {
         v3::serve(serve_fn)
     }
     timer
+}
+
+/// Sets up the interrupt of a device, masked: while it asks, it goes to the first CPU.
+///
+/// # Errors
+/// A text, where the controller knows no such interrupt.
+pub fn prepare(number: u32) -> Result<(), &'static str> {
+    let id = device_interrupt(number).ok_or("no such interrupt")?;
+    if IS_V2.load(Ordering::Relaxed) { v2::prepare(id) } else { v3::prepare(id) }
+}
+
+/// Keeps the interrupt of a device away from the CPU.
+pub fn mask(number: u32) {
+    let_through(number, false);
+}
+
+/// Lets the interrupt of a device through, at once if it asks already.
+pub fn unmask(number: u32) {
+    let_through(number, true);
+}
+
+fn let_through(number: u32, through: bool) {
+    let Some(id) = device_interrupt(number) else { return };
+    if IS_V2.load(Ordering::Relaxed) {
+        v2::let_through(id, through)
+    } else {
+        v3::let_through(id, through)
+    }
+}
+
+/// Returns a device's interrupt by its number among those that devices share.
+fn device_interrupt(number: u32) -> Option<IntId> {
+    (number < IntId::MAX_SPI_COUNT).then(|| IntId::spi(number))
 }
 
 /// Interrupts a CPU, perhaps this one.

@@ -4,14 +4,22 @@
 use super::{CALL, PRIORITY, TIMER, pointer};
 use crate::platform::device_tree::Registers;
 use arm_gic::gicv2::{GicV2, SgiTarget, SgiTargetListFilter};
-use arm_gic::{IntId, InterruptGroup};
+use arm_gic::{IntId, InterruptGroup, Trigger};
 use spin::mutex::SpinMutex;
 
 /// Where the number of an interrupt is in what acknowledging reads; above it is who sent it.
 const NUMBER: u32 = 0x3ff;
+/// Where the distributor has a byte for each interrupt with a bit for each CPU (GICD_ITARGETSR).
+const TARGETS: usize = 0x800;
+/// The bit of the first CPU.
+const FIRST_CPU: u8 = 1;
 
 /// The driver, for one CPU at a time.
-struct Driver(GicV2<'static>);
+struct Driver {
+    gic: GicV2<'static>,
+    /// The distributor's registers, for those that the driver has no name for.
+    distributor: *mut u8,
+}
 
 // SAFETY: The registers may be used from every CPU; each finds its own at the same addresses.
 unsafe impl Send for Driver {}
@@ -21,7 +29,8 @@ static DRIVER: SpinMutex<Option<Driver>> = SpinMutex::new(None);
 pub(super) fn start(distributor: Registers, interface: Registers) -> Result<(), &'static str> {
     // SAFETY: `boot` mapped both as device memory, and this is the one driver.
     let gic = unsafe { GicV2::new(pointer(distributor.address), pointer(interface.address)) };
-    *DRIVER.lock() = Some(Driver(gic));
+    let distributor = pointer(distributor.address);
+    *DRIVER.lock() = Some(Driver { gic, distributor });
     start_this()
 }
 
@@ -39,7 +48,28 @@ pub(super) fn start_this() -> Result<(), &'static str> {
 
 fn with<R>(use_fn: impl FnOnce(&mut GicV2<'static>) -> R) -> R {
     let mut driver = DRIVER.lock();
-    use_fn(&mut driver.as_mut().expect("made before the first interrupt is enabled").0)
+    use_fn(&mut driver.as_mut().expect("made before the first interrupt is enabled").gic)
+}
+
+/// Sets up a device's interrupt, masked.
+pub(super) fn prepare(id: IntId) -> Result<(), &'static str> {
+    with(|gic| {
+        gic.set_trigger(id, Trigger::Level);
+        gic.set_interrupt_priority(id, PRIORITY);
+        gic.enable_interrupt(id, false).map_err(|_| "no such interrupt")
+    })?;
+    let driver = DRIVER.lock();
+    let distributor = driver.as_ref().ok_or("no distributor")?.distributor;
+    let targets = distributor.wrapping_add(TARGETS + u32::from(id) as usize);
+    // SAFETY: a byte of the distributor's registers, which `boot` mapped; the lock is held.
+    unsafe { targets.write_volatile(FIRST_CPU) };
+    Ok(())
+}
+
+/// Masks a device's interrupt, or lets it through.
+pub(super) fn let_through(id: IntId, through: bool) {
+    // The only error is an interrupt that does not exist; `prepare` has refused that.
+    let _ = with(|gic| gic.enable_interrupt(id, through));
 }
 
 pub(super) fn serve(mut serve_fn: impl FnMut(IntId)) {

@@ -3,14 +3,18 @@
 
 use super::{CALL, PRIORITY, PRIORITY_MASK, TIMER, pointer};
 use crate::platform;
-use crate::platform::device_tree::Registers;
+use crate::platform::device_tree::{Controller, Registers};
 use arm_gic::gicv3::registers::{Gicd, GicrSgi};
-use arm_gic::gicv3::{GicCpuInterface, GicV3, SgiTarget, SgiTargetGroup};
-use arm_gic::{IntId, InterruptGroup, UniqueMmioPointer};
+use arm_gic::gicv3::{GicCpuInterface, GicDistributor, GicV3, SgiTarget, SgiTargetGroup};
+use arm_gic::{IntId, InterruptGroup, Trigger, UniqueMmioPointer};
 use core::ptr::NonNull;
+use spin::mutex::SpinMutex;
 
 /// Bytes of one CPU's redistributor: two frames of 64 KiB.
 pub const REDISTRIBUTOR_BYTES: u64 = 0x2_0000;
+
+/// Held by whoever uses the distributor once all CPUs are set up.
+static DISTRIBUTOR: SpinMutex<()> = SpinMutex::new(());
 
 fn driver(
     distributor: Registers,
@@ -59,6 +63,40 @@ fn start_private(gic: &mut GicV3<'_>, number: usize) -> Result<(), &'static str>
         gic.enable_interrupt(id, Some(number), true).map_err(|_| "no such interrupt")?;
     }
     Ok(())
+}
+
+/// Uses the distributor.
+fn with<R>(use_fn: impl FnOnce(&mut GicDistributor<'_>) -> R) -> Option<R> {
+    let Controller::V3 { distributor, .. } = platform::description().controller else {
+        return None;
+    };
+    let _guard = DISTRIBUTOR.lock();
+    let registers: *mut Gicd = pointer(distributor.address);
+    // SAFETY: `boot` mapped the registers. Drivers of the set-up are gone when the first program is made,
+    // before which nobody comes here, and the lock keeps others away.
+    let registers = unsafe { UniqueMmioPointer::new(NonNull::new(registers)?) };
+    Some(use_fn(&mut GicDistributor::new(registers)))
+}
+
+/// Sets up a device's interrupt, masked.
+pub(super) fn prepare(id: IntId) -> Result<(), &'static str> {
+    let affinity = platform::description().affinities[0];
+    let prepared = with(|distributor| {
+        distributor.enable_interrupt(id, false)?;
+        distributor.set_trigger(id, Trigger::Level)?;
+        distributor.set_interrupt_priority(id, PRIORITY)?;
+        distributor.set_routing(id, Some(affinity))
+    });
+    prepared.and_then(Result::ok).ok_or("no such interrupt")
+}
+
+/// Masks a device's interrupt, or lets it through.
+pub(super) fn let_through(id: IntId, through: bool) {
+    let _ = with(|distributor| {
+        // The only error is an interrupt that does not exist; `prepare` has refused that.
+        let _ = distributor.enable_interrupt(id, through);
+        distributor.wait_for_pending_write();
+    });
 }
 
 pub(super) fn serve(mut serve_fn: impl FnMut(IntId)) {

@@ -13,7 +13,7 @@ use Error::{
 };
 use Undo::{Close, Nothing, Unmap};
 use Value::{
-    Anonymous, Archive, Child, Dead, Ended, Endpoint, Guard, Memory, MemoryNotExecuted,
+    Anonymous, Archive, Child, Dead, Ended, Endpoint, Guard, Interrupt, Memory, MemoryNotExecuted,
     MemoryNotWritten, Notification, Number, Own, Pattern, Stack, TaggedPointer, Text, Thread,
 };
 use vellum_user::abi::{
@@ -332,6 +332,8 @@ pub(crate) const CASES: &[Case] = cases! {
     NotificationRaise "nothing" [Notification, NONE] => Allowed(Undo::Value(0));
     NotificationRaise "a bit" [Notification, Number(4)] => Allowed(Undo::Value(0));
     NotificationWait "for a bit that is raised" [Notification] => Allowed(Undo::Value(4));
+    InterruptBind "again" [Interrupt, Notification, NONE] => Allowed(Undo::Value(0));
+    InterruptAcknowledge "what has not fired" [Interrupt] => Allowed(Undo::Value(0));
     // calls without arguments do not care what is in the registers.
     Null "garbage" [Number(u64::MAX), Number(u64::MAX)] => Allowed(Undo::Value(0));
     Yield "garbage" [Number(u64::MAX), Number(u64::MAX)] => Allowed(Undo::Value(0));

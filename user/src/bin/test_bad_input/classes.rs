@@ -1,8 +1,8 @@
 //! Which values of an argument are bad, and the error that says so.
 
 use crate::messages::{
-    AWAIT_RIGHT, BADGE_RIGHT, CALL_RIGHT, NOT_A_NOTIFICATION, NOT_AN_ENDPOINT, RAISE_RIGHT,
-    RECEIVE_RIGHT, SENT,
+    ACKNOWLEDGE_RIGHT, AWAIT_RIGHT, BADGE_RIGHT, BIND_RIGHT, CALL_RIGHT, NOT_A_NOTIFICATION,
+    NOT_AN_ENDPOINT, NOT_AN_INTERRUPT, RAISE_RIGHT, RECEIVE_RIGHT, SENT,
 };
 use crate::parameters::Kind;
 use crate::scene::{HOLE, NO_ACCESS, READ_ONLY, Value, WRITABLE};
@@ -378,6 +378,10 @@ pub(crate) const fn tables(kind: Kind) -> &'static [&'static [Bad]] {
         Kind::ManagedEndpoint => &[HANDLES, NOT_ANONYMOUS, NOT_OWN, NOT_AN_ENDPOINT, BADGE_RIGHT],
         Kind::RaisedNotification => {
             &[HANDLES, NOT_ANONYMOUS, NOT_OWN, NOT_A_NOTIFICATION, RAISE_RIGHT]
+        }
+        Kind::ManagedInterrupt => &[HANDLES, NOT_ANONYMOUS, NOT_OWN, NOT_AN_INTERRUPT, BIND_RIGHT],
+        Kind::AcknowledgedInterrupt => {
+            &[HANDLES, NOT_ANONYMOUS, NOT_OWN, NOT_AN_INTERRUPT, ACKNOWLEDGE_RIGHT]
         }
         Kind::AwaitedNotification => {
             &[HANDLES, NOT_ANONYMOUS, NOT_OWN, NOT_A_NOTIFICATION, AWAIT_RIGHT]

@@ -4,8 +4,9 @@ use crate::classes::{Bad, bad};
 use crate::scene::Value;
 use Value::{
     Anonymous, Child, Closed, Endpoint, EndpointNotCalled, EndpointNotManaged, EndpointNotReceived,
-    Foreign, Memory, MemoryNotTransferred, Notification, NotificationNotAwaited,
-    NotificationNotRaised, Number, Own, Stale, Thread,
+    Foreign, Interrupt, InterruptNotAcknowledged, InterruptNotManaged, Memory,
+    MemoryNotTransferred, Notification, NotificationNotAwaited, NotificationNotRaised, Number, Own,
+    Stale, Thread,
 };
 use vellum_user::abi::{Error, Handle};
 
@@ -17,8 +18,18 @@ pub(crate) const NOT_AN_ENDPOINT: &[Bad] = &[
 pub(crate) const NOT_A_NOTIFICATION: &[Bad] = &[
     bad("a memory object", Memory, Error::WrongObject),
     bad("an endpoint", Endpoint, Error::WrongObject),
+    bad("an interrupt", Interrupt, Error::WrongObject),
     bad("a thread", Thread, Error::WrongObject),
 ];
+pub(crate) const NOT_AN_INTERRUPT: &[Bad] = &[
+    bad("a memory object", Memory, Error::WrongObject),
+    bad("a notification", Notification, Error::WrongObject),
+    bad("a thread", Thread, Error::WrongObject),
+];
+pub(crate) const BIND_RIGHT: &[Bad] =
+    &[bad("without MANAGE", InterruptNotManaged, Error::MissingRight)];
+pub(crate) const ACKNOWLEDGE_RIGHT: &[Bad] =
+    &[bad("without WRITE", InterruptNotAcknowledged, Error::MissingRight)];
 pub(crate) const CALL_RIGHT: &[Bad] =
     &[bad("without WRITE", EndpointNotCalled, Error::MissingRight)];
 pub(crate) const RECEIVE_RIGHT: &[Bad] =

@@ -2,16 +2,19 @@
 
 use crate::scene::{HOLE, OBJECT_BYTES, RECORDS, TAGGED, Value, WRITABLE};
 use Kind::{
-    Advice, AdvisedRange, AnyByte, AnyWord, AwaitedNotification, BytesIn, BytesOut, CalledEndpoint,
-    ClonedProcess, Content, CopyRights, Flags, HandlerEndpoint, InspectedAccount, InspectedMemory,
-    InspectedProcess, InspectedThread, InspectedThreadOrOwn, Length, ManagedAccount,
-    ManagedEndpoint, ManagedProcess, ManagedThread, ManagedThreadOrOwn, MapOptions, MappedObject,
-    MemoryFlags, NewLength, NewRange, NewRangeLength, ObjectOffset, OpenHandle, Place, Priority,
-    Protection, QueriedRange, RaisedNotification, RangeLength, ReceivedEndpoint, RecordIn,
-    RecordOut, RemapFlags, SentHandle, Size, Tag, TagMode, TagSet, TheirBytesIn, TheirBytesOut,
-    TheirTags, TransferredHandle, WaitFlags, WaitedWord, WokenWord, Word,
+    AcknowledgedInterrupt, Advice, AdvisedRange, AnyByte, AnyWord, AwaitedNotification, BytesIn,
+    BytesOut, CalledEndpoint, ClonedProcess, Content, CopyRights, Flags, HandlerEndpoint,
+    InspectedAccount, InspectedMemory, InspectedProcess, InspectedThread, InspectedThreadOrOwn,
+    Length, ManagedAccount, ManagedEndpoint, ManagedInterrupt, ManagedProcess, ManagedThread,
+    ManagedThreadOrOwn, MapOptions, MappedObject, MemoryFlags, NewLength, NewRange, NewRangeLength,
+    ObjectOffset, OpenHandle, Place, Priority, Protection, QueriedRange, RaisedNotification,
+    RangeLength, ReceivedEndpoint, RecordIn, RecordOut, RemapFlags, SentHandle, Size, Tag, TagMode,
+    TagSet, TheirBytesIn, TheirBytesOut, TheirTags, TransferredHandle, WaitFlags, WaitedWord,
+    WokenWord, Word,
 };
-use Value::{Anonymous, Child, Dead, Endpoint, Memory, Notification, Number, Own, Thread};
+use Value::{
+    Anonymous, Child, Dead, Endpoint, Interrupt, Memory, Notification, Number, Own, Thread,
+};
 use vellum_user::abi::{Call, MapFlags, PAGE_SIZE, Protection as Bits, Rights};
 
 /// What an argument means to its call, as far as that decides which values are bad.
@@ -119,6 +122,10 @@ pub(crate) enum Kind {
     RaisedNotification,
     /// A notification that is waited for.
     AwaitedNotification,
+    /// A device's line that is bound.
+    ManagedInterrupt,
+    /// A device's line that is acknowledged.
+    AcknowledgedInterrupt,
     /// A handle that goes along with a message, with its rights.
     SentHandle,
     /// What 4 bytes can hold.
@@ -263,6 +270,16 @@ pub(crate) const fn parameters(call: Call) -> &'static [Parameter] {
             const { &[of(RaisedNotification, Notification), of(AnyWord, NONE)] }
         }
         Call::NotificationWait => const { &[of(AwaitedNotification, Notification)] },
+        Call::InterruptBind => {
+            const {
+                &[
+                    of(ManagedInterrupt, Interrupt),
+                    of(RaisedNotification, Notification),
+                    of(AnyWord, NONE),
+                ]
+            }
+        }
+        Call::InterruptAcknowledge => const { &[of(AcknowledgedInterrupt, Interrupt)] },
         Call::ThreadKill => const { &[of(ManagedThread, Thread)] },
         Call::ThreadSetPriority => const { &[of(ManagedThreadOrOwn, Thread), of(Priority, NONE)] },
         Call::AddressWait => {

@@ -2,12 +2,14 @@
 //! kind, state and set of rights.
 
 use core::hint::black_box;
+use vellum_user::abi::start::Device;
 use vellum_user::abi::{Error, Handle, Limits, PAGE_SIZE, Protection, Registers, Rights};
+use vellum_user::devices::Devices;
 use vellum_user::loader::layout::PROGRAM_END;
 use vellum_user::mapping::{MapRequest, PAGE};
 use vellum_user::{
-    Account, Arguments, Endpoint, Mapping, MemoryObject, Notification, Process, Thread, calls,
-    system, testing,
+    Account, Arguments, Endpoint, Interrupt, Mapping, MemoryObject, Notification, Process, Thread,
+    calls, system, testing,
 };
 
 /// Two pages that can be read and written, in use already.
@@ -91,6 +93,12 @@ pub(crate) enum Value {
     NotificationNotRaised,
     /// The notification by a handle without READ.
     NotificationNotAwaited,
+    /// A device's line: the clock's, bound to the notification.
+    Interrupt,
+    /// The line by a handle without MANAGE.
+    InterruptNotManaged,
+    /// The line by a handle without WRITE.
+    InterruptNotAcknowledged,
     /// A memory object.
     Memory,
     /// The memory object by a handle without READ.
@@ -130,6 +138,7 @@ pub(crate) struct Scene {
     account: Account,
     endpoint: Endpoint,
     notification: Notification,
+    interrupt: Interrupt,
     memory: MemoryObject,
     pattern: MemoryObject,
     /// Handles to the same objects with one right less.
@@ -153,6 +162,7 @@ struct Narrowed {
     memory: [MemoryObject; 6],
     endpoint: [Endpoint; 3],
     notification: [Notification; 2],
+    interrupt: [Interrupt; 2],
 }
 
 fn without(handle: Handle, all: Rights, right: Rights) -> Result<Handle, Error> {
@@ -167,6 +177,7 @@ impl Narrowed {
         account: &Account,
         memory: &MemoryObject,
         (endpoint, notification): (&Endpoint, &Notification),
+        line: Handle,
     ) -> Result<Narrowed, Error> {
         let memory_rights = Rights::from_bits(Rights::ALL.bits() & !Rights::MANAGE.bits());
         let memory_rights = memory_rights.expect("fewer bits of the same set");
@@ -177,6 +188,8 @@ impl Narrowed {
         let place = |right| without(endpoint.handle(), meeting, right).map(Endpoint::from_handle);
         let bits =
             |right| without(notification.handle(), meeting, right).map(Notification::from_handle);
+        let wire = Rights::WRITE | Rights::MANAGE | Rights::TRANSFER;
+        let interrupt = |right| without(line, wire, right).map(Interrupt::from_handle);
         let object =
             |right| without(memory.handle(), memory_rights, right).map(MemoryObject::from_handle);
         Ok(Narrowed {
@@ -193,6 +206,7 @@ impl Narrowed {
             ],
             endpoint: [place(Rights::WRITE)?, place(Rights::READ)?, place(Rights::MANAGE)?],
             notification: [bits(Rights::WRITE)?, bits(Rights::READ)?],
+            interrupt: [interrupt(Rights::MANAGE)?, interrupt(Rights::WRITE)?],
         })
     }
 }
@@ -210,7 +224,13 @@ impl Scene {
         let account = Account::new(&Limits::default())?;
         let (endpoint, notification) = (Endpoint::new()?, Notification::new()?);
         let meetings = (&endpoint, &notification);
-        let narrowed = Narrowed::new(&child, &thread, &account, &memory, meetings)?;
+        let line = Devices::own().get(Device::ClockInterrupt).expect("the machine has a clock");
+        let narrowed = Narrowed::new(&child, &thread, &account, &memory, meetings, line)?;
+        // A copy: this program's children get the line too.
+        let whole = Rights::WRITE | Rights::MANAGE | Rights::TRANSFER;
+        let interrupt =
+            calls::handle_copy(Handle::SELF, line, whole).map(Interrupt::from_handle)?;
+        interrupt.bind(&notification, 0)?;
         let pages = pages(&pattern, &narrowed.memory[1])?;
         // The first is closed now and its slot used again, the second at the end of this function.
         let (gone, brief) = (MemoryObject::pattern(1)?, MemoryObject::pattern(2)?);
@@ -235,6 +255,7 @@ impl Scene {
             account,
             endpoint,
             notification,
+            interrupt,
             memory,
             pattern,
             narrowed,
@@ -252,7 +273,8 @@ impl Scene {
 
     /// Returns what goes into the argument register.
     pub(crate) fn word(&self, value: Value) -> u64 {
-        let Narrowed { child, thread, account, memory, endpoint, notification } = &self.narrowed;
+        let Narrowed { child, thread, account, memory, endpoint, notification, interrupt } =
+            &self.narrowed;
         let handle = match value {
             Value::Number(number) => return number,
             Value::Text => return self.text,
@@ -285,6 +307,9 @@ impl Scene {
             Value::Notification => self.notification.handle(),
             Value::NotificationNotRaised => notification[0].handle(),
             Value::NotificationNotAwaited => notification[1].handle(),
+            Value::Interrupt => self.interrupt.handle(),
+            Value::InterruptNotManaged => interrupt[0].handle(),
+            Value::InterruptNotAcknowledged => interrupt[1].handle(),
             Value::Memory => self.memory.handle(),
             Value::MemoryNotRead => memory[0].handle(),
             Value::MemoryNotWritten => memory[1].handle(),

@@ -2,7 +2,9 @@
 
 use super::{PLACE, arm, close, six_pages, tried, unmap};
 use core::sync::atomic::{AtomicU32, Ordering};
+use vellum_user::abi::start::Device;
 use vellum_user::abi::{Call, Error, Handle, PAGE_SIZE, Rights, TagMode, WaitFlags};
+use vellum_user::devices::Devices;
 use vellum_user::threads::spawn;
 use vellum_user::{Endpoint, MemoryObject, Notification, Process, calls, check, raw, testing};
 
@@ -64,6 +66,11 @@ fn threads(own: u64) -> Result<(), Error> {
     let notification = Notification::new()?;
     quiet(Call::NotificationRaise, [notification.handle().to_word(), 1, 0, 0, 0, 0]);
     quiet(Call::NotificationWait, [notification.handle().to_word(), 0, 0, 0, 0, 0]);
+    if let Some(line) = Devices::own().get(Device::ClockInterrupt) {
+        let (line, bits) = (line.to_word(), notification.handle().to_word());
+        quiet(Call::InterruptBind, [line, bits, 1, 0, 0, 0]);
+        quiet(Call::InterruptAcknowledge, [line, 0, 0, 0, 0, 0]);
+    }
     let thread = spawn(|| {
         WORD.store(2, Ordering::Relaxed);
         loop {
