@@ -11,6 +11,7 @@ use vellum_abi::{
     Rights, Switches,
 };
 use vellum_vm::addr::UserPointer;
+use vellum_vm::counters::Counters;
 use vellum_vm::error::{Refusal, VmError};
 use vellum_vm::machine::Pools;
 use vellum_vm::object::MemoryObject;
@@ -22,11 +23,31 @@ pub(super) fn map(request: &Request<'_>) -> Result {
     let [target, object, address, length, options, offset] = *request.arguments;
     let options = MapOptions::from_word(options)?;
     let target = Process::target(request.process(), target, Rights::MANAGE)?;
-    // A refused call has changed nothing: what was made for it is counted no more.
-    let counters = request.process().space.counters();
-    let before = refpage::created(counters);
-    map_into(request, &target, options, [object, address, length, offset])
-        .inspect_err(|_| refpage::discount(counters, before))
+    let words = [object, address, length, offset];
+    if options.flags.contains(MapFlags::REFPAGE) || has_spans(options) {
+        return map_made(request, &target, options, words);
+    }
+    map_into(request, &target, options, words, request.process().space.counters())
+}
+
+/// Maps what may have to be made first. A refused call has changed nothing, and other threads of the
+/// process count meanwhile: so what was made is counted apart until it is mapped.
+#[cold]
+fn map_made(
+    request: &Request<'_>,
+    target: &PoolArc<Process>,
+    options: MapOptions,
+    words: [u64; 4],
+) -> Result {
+    let counters = Counters::new();
+    let answer = map_into(request, target, options, words, &counters)?;
+    refpage::count(request.process().space.counters(), &counters);
+    Ok(answer)
+}
+
+/// Returns whether tables and blocks of the object may come to be.
+fn has_spans(options: MapOptions) -> bool {
+    options.switches.intersection(Switches::SHARED_TABLES | Switches::HUGE) != Switches::NONE
 }
 
 fn map_into(
@@ -34,10 +55,11 @@ fn map_into(
     target: &PoolArc<Process>,
     options: MapOptions,
     [object, address, length, offset]: [u64; 4],
+    counters: &Counters,
 ) -> Result {
-    let (object, maximum) = mappable(request, object, options)?;
+    let (object, maximum) = mappable(request, object, options, counters)?;
     let (object, maximum, offset) = if options.flags.contains(MapFlags::REFPAGE) {
-        (snapshot(request, offset)?, Protection::ALL, 0)
+        (snapshot(request, offset, counters)?, Protection::ALL, 0)
     } else {
         (object, maximum, offset)
     };
@@ -142,9 +164,10 @@ fn answer(begun: Begun, value: u64) -> Answer {
 fn snapshot(
     request: &Request<'_>,
     page: u64,
+    counters: &Counters,
 ) -> core::result::Result<PoolArc<MemoryObject<Hardware>>, Stop> {
     let process = request.process();
-    let object = refpage::from_user(&process.space, UserPointer::new(page), PAGE_SIZE)
+    let object = refpage::from_user(&process.space, UserPointer::new(page), PAGE_SIZE, counters)
         .map_err(|refusal| Stop::from_refusal(refusal, process))?;
     Ok(Hardware.share(object).map_err(VmError::from)?)
 }
@@ -154,13 +177,13 @@ fn snapshot(
 fn zeros(
     request: &Request<'_>,
     options: MapOptions,
+    counters: &Counters,
 ) -> core::result::Result<PoolArc<MemoryObject<Hardware>>, Error> {
-    let spans = Switches::SHARED_TABLES | Switches::HUGE;
-    if options.switches.intersection(spans) == Switches::NONE {
+    if !has_spans(options) {
         return Ok(first::zero_object().clone());
     }
-    let space = &request.process().space;
-    let object = refpage::tagged(&Hardware, space.account(), Tag::ZERO, space.counters())?;
+    let account = request.process().account();
+    let object = refpage::tagged(&Hardware, account, Tag::ZERO, counters)?;
     Ok(Hardware.share(object).map_err(VmError::from)?)
 }
 
@@ -169,10 +192,11 @@ fn mappable(
     request: &Request<'_>,
     word: u64,
     options: MapOptions,
+    counters: &Counters,
 ) -> core::result::Result<(PoolArc<MemoryObject<Hardware>>, Protection), Error> {
     let handle = Handle::from_word(word).ok_or(Error::BadHandle)?;
     if handle == Handle::ANONYMOUS {
-        return Ok((zeros(request, options)?, Protection::ALL));
+        return Ok((zeros(request, options, counters)?, Protection::ALL));
     }
     let unnamed = MapFlags::REFPAGE | MapFlags::TAG_HINT;
     if options.flags.intersection(unnamed) != MapFlags::NONE {

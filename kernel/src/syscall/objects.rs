@@ -6,6 +6,7 @@ use crate::process::handle::Object;
 use crate::process::{Process, Wait, end_operation, has_let_go_of, orphan};
 use vellum_abi::{Error, Handle, MemoryFlags, Rights};
 use vellum_vm::addr::UserPointer;
+use vellum_vm::counters::Counters;
 use vellum_vm::object::{Extent, MemoryObject};
 use vellum_vm::refpage;
 use vellum_vm::tag::Tag;
@@ -21,40 +22,36 @@ pub(super) fn refpage_create(request: &Request<'_>) -> Result {
     // Flags first: the order of the thread's version 5.
     no_flags(flags)?;
     let process = request.process();
-    let before = refpage::created(process.space.counters());
-    let object = refpage::from_user(&process.space, UserPointer::new(content), size)
-        .map_err(|refusal| Stop::from_refusal(refusal, process))?;
-    give_reference(request, object, before)
+    give_reference(request, |counters| {
+        refpage::from_user(&process.space, UserPointer::new(content), size, counters)
+            .map_err(|refusal| Stop::from_refusal(refusal, process))
+    })
 }
 
 pub(super) fn refpage_create_frameless(request: &Request<'_>) -> Result {
     let [content, size, flags, ..] = *request.arguments;
     no_flags(flags)?;
     let process = request.process();
-    let before = refpage::created(process.space.counters());
-    let object = refpage::frameless_from_user(&process.space, UserPointer::new(content), size)
-        .map_err(|refusal| Stop::from_refusal(refusal, process))?;
-    give_reference(request, object, before)
+    give_reference(request, |counters| {
+        refpage::frameless_from_user(&process.space, UserPointer::new(content), size, counters)
+            .map_err(|refusal| Stop::from_refusal(refusal, process))
+    })
 }
 
 pub(super) fn refpage_create_pattern(request: &Request<'_>) -> Result {
     let [byte, flags, ..] = *request.arguments;
     no_flags(flags)?;
     let byte = u8::try_from(byte).map_err(|_| Error::InvalidContent)?;
-    let space = &request.process().space;
-    let before = refpage::created(space.counters());
-    let object = refpage::pattern(&Hardware, space.account(), byte, space.counters())?;
-    give_reference(request, object, before)
+    let account = request.process().account();
+    give_reference(request, |counters| Ok(refpage::pattern(&Hardware, account, byte, counters)?))
 }
 
 pub(super) fn refpage_create_tag(request: &Request<'_>) -> Result {
     let [tag, flags, ..] = *request.arguments;
     no_flags(flags)?;
     let tag = Tag::new(tag).ok_or(Error::InvalidContent)?;
-    let space = &request.process().space;
-    let before = refpage::created(space.counters());
-    let object = refpage::tagged(&Hardware, space.account(), tag, space.counters())?;
-    give_reference(request, object, before)
+    let account = request.process().account();
+    give_reference(request, |counters| Ok(refpage::tagged(&Hardware, account, tag, counters)?))
 }
 
 pub(super) fn memory_create(request: &Request<'_>) -> Result {
@@ -66,14 +63,16 @@ pub(super) fn memory_create(request: &Request<'_>) -> Result {
     give(request, object, MEMORY)
 }
 
-/// Gives a reference object a handle; where there is none to be had, nothing was made.
+/// Makes a reference object and gives it a handle; where there is none to be had, nothing was made. Other
+/// threads of the process count meanwhile, so what was made is counted apart until then.
 fn give_reference(
     request: &Request<'_>,
-    object: MemoryObject<Hardware>,
-    before: (u64, u64),
+    make_fn: impl FnOnce(&Counters) -> core::result::Result<MemoryObject<Hardware>, Stop>,
 ) -> Result {
-    let counters = request.process().space.counters();
-    give(request, object, REFERENCE).inspect_err(|_| refpage::discount(counters, before))
+    let counters = Counters::new();
+    let answer = give(request, make_fn(&counters)?, REFERENCE)?;
+    refpage::count(request.process().space.counters(), &counters);
+    Ok(answer)
 }
 
 fn give(request: &Request<'_>, object: MemoryObject<Hardware>, rights: Rights) -> Result {

@@ -35,6 +35,7 @@ pub fn from_user<M: Machine>(
     space: &AddressSpace<M>,
     content: UserPointer,
     size: u64,
+    counters: &Counters,
 ) -> Result<MemoryObject<M>, Refusal> {
     let page = page_of(content, size)?;
     let machine = &space.machine;
@@ -50,7 +51,7 @@ pub fn from_user<M: Machine>(
         return Err(unreadable(refusal));
     }
     let content = classify(machine, frame.address());
-    Ok(reference(machine, &space.account, frame, content, &space.counters)?)
+    Ok(reference(machine, &space.account, frame, content, counters)?)
 }
 
 /// Makes a reference object as [`from_user`] does, but without a frame: it keeps the `size` bytes and
@@ -63,6 +64,7 @@ pub fn frameless_from_user<M: Machine>(
     space: &AddressSpace<M>,
     content: UserPointer,
     size: u64,
+    counters: &Counters,
 ) -> Result<MemoryObject<M>, Refusal> {
     let page = page_of(content, size)?;
     let (machine, account) = (&space.machine, &space.account);
@@ -83,9 +85,9 @@ pub fn frameless_from_user<M: Machine>(
         None
     };
     let object = MemoryObject::frameless(machine.clone(), account.clone(), content, kept)?;
-    space.counters.add(Counter::CreateBytes, size);
+    counters.add(Counter::CreateBytes, size);
     if machine.has_tags() {
-        space.counters.add(Counter::CreateTagBytes, size / TAG_GRANULE / 2);
+        counters.add(Counter::CreateTagBytes, size / TAG_GRANULE / 2);
     }
     Ok(object)
 }
@@ -169,24 +171,12 @@ fn reference<M: Machine>(
     Ok(object)
 }
 
-/// Returns the bytes and tag bytes that were written to make objects.
-#[must_use]
-pub fn created(counters: &Counters) -> (u64, u64) {
-    (counters.value(Counter::CreateBytes), counters.value(Counter::CreateTagBytes))
-}
-
-/// Counts bytes and tag bytes that were written to make objects.
-pub(crate) fn count(counters: &Counters, (bytes, tag_bytes): (u64, u64)) {
-    counters.add(Counter::CreateBytes, bytes);
-    counters.add(Counter::CreateTagBytes, tag_bytes);
-}
-
-/// Takes back what was counted since `before`, for an object that could not be handed to anybody: a
-/// refused call has changed nothing.
-pub fn discount(counters: &Counters, before: (u64, u64)) {
-    let (bytes, tag_bytes) = created(counters);
-    counters.subtract(Counter::CreateBytes, bytes - before.0);
-    counters.subtract(Counter::CreateTagBytes, tag_bytes - before.1);
+/// Counts the bytes and tag bytes that were written to make objects and that `made` has counted apart, now
+/// that the objects are handed over: a refused call has changed nothing.
+pub fn count(counters: &Counters, made: &Counters) {
+    for counter in [Counter::CreateBytes, Counter::CreateTagBytes] {
+        counters.add(counter, made.value(counter));
+    }
 }
 
 /// Reads `size` bytes once and writes them all over a frame.

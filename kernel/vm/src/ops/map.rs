@@ -203,7 +203,7 @@ impl<M: Machine> AddressSpace<M> {
         let counters = Counters::new();
         let made = Made::of(self, request, &counters)?;
         let mapped = self.map_shown(request, kind, &made.object, made.hint.as_ref());
-        mapped.inspect(|_| refpage::count(&self.counters, refpage::created(&counters)))
+        mapped.inspect(|_| refpage::count(&self.counters, &counters))
     }
 
     /// Maps an object on the terms of a request.

@@ -183,7 +183,8 @@ fn the_tag_is_that_of_the_granule_in_the_object() {
     let rig = rig(STRB);
     rig.map(&rig.tagged(0), HERE, 1, RWT);
     rig.store_tag(0, HERE + 32, 4).expect("a frame");
-    let made = refpage::from_user(&rig.space, UserPointer::new(HERE), PAGE_SIZE);
+    let made =
+        refpage::from_user(&rig.space, UserPointer::new(HERE), PAGE_SIZE, rig.space.counters());
     map(&rig, &rig.share(made.expect("readable")), RWT, Switches::TAG_AWARE);
     for (granule, outcome) in [(1, REFUSED), (3, REFUSED), (2, Outcome::Resume)] {
         assert_eq!(fault(&rig, (HERE + 16 * granule + 5) | 4 << 56, Write, SYNC), outcome);

@@ -33,7 +33,8 @@ fn samples(rig: &Host) -> Vec<(Object<Single>, u8, u8)> {
     rig.store(0, HERE, 0x42).expect("a frame");
     rig.store_tag(0, HERE, 3).expect("a frame");
     rig.store_tag(0, HERE + 4080, 4).expect("a frame");
-    let bytes = refpage::from_user(&rig.space, UserPointer::new(HERE), PAGE_SIZE);
+    let bytes =
+        refpage::from_user(&rig.space, UserPointer::new(HERE), PAGE_SIZE, rig.space.counters());
     let bytes = rig.share(bytes.expect("readable"));
     rig.unmap(HERE, 1);
     vec![(rig.tagged(6), 0, 6), (rig.pattern(0x55), 0x55, 0), (bytes, 0x42, 3)]

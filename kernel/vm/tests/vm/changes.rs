@@ -35,7 +35,12 @@ fn every_way_to_a_changing_page_meets_the_mark() {
             let refused = Err(AccessRefusal::Changing);
             assert_eq!(rig.space.read_page(page(number), &mut [0]), refused);
             assert_eq!(rig.space.write_page(page(number), &[0]), refused);
-            let snapshot = refpage::from_user(&rig.space, UserPointer::new(page(number)), 16);
+            let snapshot = refpage::from_user(
+                &rig.space,
+                UserPointer::new(page(number)),
+                16,
+                rig.space.counters(),
+            );
             assert_eq!(snapshot.err(), Some(Refusal::Changing));
             assert_eq!(rig.space.query(target), Err(Refusal::Changing));
             let pages = range(page(number), 1);

@@ -104,7 +104,7 @@ fn row_07_a_snapshot_refused_for_want_of_memory_has_changed_nothing() {
         rig.store(0, HERE + 16, 7).expect("a frame");
         let before = format!("{:?}", state(&rig));
         rig.model.fail_in(u64::from(fails));
-        let made = refpage::from_user(&rig.space, UserPointer::new(HERE), 64);
+        let made = refpage::from_user(&rig.space, UserPointer::new(HERE), 64, rig.space.counters());
         rig.model.fail_in(0);
         assert_eq!(made.is_err(), fails);
         if let Err(refusal) = &made {

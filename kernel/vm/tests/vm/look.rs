@@ -17,7 +17,12 @@ fn pointer(content: Content) -> UserPointer {
 
 impl Harness {
     pub(crate) fn snapshot(&self, space: Space, content: Content) -> Result<Made, Error> {
-        let made = refpage::from_user(self.space(space.0), pointer(content), content.size);
+        let made = refpage::from_user(
+            self.space(space.0),
+            pointer(content),
+            content.size,
+            self.space(space.0).counters(),
+        );
         made.inspect(|made| note("snapshot", made.kind().0)).map_err(refused)
     }
 
@@ -31,7 +36,12 @@ impl Harness {
         let account = self.accounts[space.0].clone();
         let before = account.kernel_bytes();
         let (from, size) = (pointer(content), content.size);
-        let made = refpage::frameless_from_user(self.space(space.0), from, size);
+        let made = refpage::frameless_from_user(
+            self.space(space.0),
+            from,
+            size,
+            self.space(space.0).counters(),
+        );
         if let (Ok(made), Ok(id)) = (&made, wanted) {
             note("frameless", made.kind().0);
             let kept = account.kernel_bytes() - before - size_of::<Made>() as u64;

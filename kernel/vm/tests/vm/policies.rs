@@ -69,11 +69,19 @@ pub(crate) fn wanted(size: u64) -> Contents {
 }
 
 pub(crate) fn with_frame(rig: &Host, size: u64) -> Object<Single> {
-    rig.share(refpage::from_user(&rig.space, UserPointer::new(BESIDE), size).expect("readable"))
+    rig.share(
+        refpage::from_user(&rig.space, UserPointer::new(BESIDE), size, rig.space.counters())
+            .expect("readable"),
+    )
 }
 
 fn frameless(rig: &Host, size: u64) -> Object<Single> {
-    let made = refpage::frameless_from_user(&rig.space, UserPointer::new(BESIDE), size);
+    let made = refpage::frameless_from_user(
+        &rig.space,
+        UserPointer::new(BESIDE),
+        size,
+        rig.space.counters(),
+    );
     rig.share(made.expect("readable"))
 }
 

@@ -62,7 +62,8 @@ fn row_44_a_page_appears_with_all_its_bytes_and_tags() {
         rig.map(&rig.tagged(0), HERE, 1, RWT);
         rig.space.write_page(HERE, &[9; 4096]).expect("a frame");
         rig.store_tag(0, HERE + 4080, 5).expect("a frame");
-        let made = refpage::from_user(&rig.space, UserPointer::new(HERE), PAGE_SIZE);
+        let made =
+            refpage::from_user(&rig.space, UserPointer::new(HERE), PAGE_SIZE, rig.space.counters());
         rig.map(&rig.share(made.expect("readable")), HERE, 1, RWT);
         let store = |rig: &Race, cpu: usize| {
             rig.store(cpu, HERE, 1).expect("a frame");

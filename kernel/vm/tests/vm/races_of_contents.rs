@@ -26,7 +26,12 @@ fn row_15_a_snapshot_is_what_its_frame_says_whatever_the_content_becomes() {
             }
         };
         let snapshot = |rig: &Race, cpu: usize| {
-            let made = refpage::from_user(&rig.space, UserPointer::new(HERE), PAGE_SIZE);
+            let made = refpage::from_user(
+                &rig.space,
+                UserPointer::new(HERE),
+                PAGE_SIZE,
+                rig.space.counters(),
+            );
             let object = rig.share(made.expect("readable"));
             // Filled by its kind and shown by its frame, the content is the same.
             rig.map(&object, BESIDE, 2, RW);
@@ -153,7 +158,8 @@ fn the_source_of_a_copy_outlives_the_copy() {
         let rig = Arc::new(Race::with(options()));
         rig.map(&rig.tagged(0), HERE, 1, RW);
         rig.store(0, HERE + 1, 5).expect("a frame");
-        let made = refpage::from_user(&rig.space, UserPointer::new(HERE), PAGE_SIZE);
+        let made =
+            refpage::from_user(&rig.space, UserPointer::new(HERE), PAGE_SIZE, rig.space.counters());
         // The mapping alone keeps the object.
         rig.map(&rig.share(made.expect("readable")), BESIDE, 1, RW);
         let store = |rig: &Race, cpu: usize| {

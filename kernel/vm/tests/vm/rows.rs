@@ -25,7 +25,9 @@ fn page(number: u64) -> u64 {
 fn row_05_content_is_aligned_by_its_untagged_address() {
     let rig = Host::new();
     rig.map(&rig.tagged(0), HERE, 1, RW);
-    let make = |address| refpage::from_user(&rig.space, UserPointer::new(address), 16);
+    let make = |address| {
+        refpage::from_user(&rig.space, UserPointer::new(address), 16, rig.space.counters())
+    };
     assert_eq!(make(HERE + 8).err(), Some(Refusal::Error(VmError::Misaligned)));
     assert!(make((HERE + 16) | (7 << 56)).is_ok());
 }
@@ -35,7 +37,8 @@ fn row_08_short_content_is_repeated_over_the_page() {
     let rig = Host::new();
     rig.map(&rig.tagged(0), HERE, 1, RW);
     rig.space.write_page(HERE + 6, b"AB").expect("a frame");
-    let made = refpage::from_user(&rig.space, UserPointer::new(HERE + 6), 2).expect("readable");
+    let made = refpage::from_user(&rig.space, UserPointer::new(HERE + 6), 2, rig.space.counters())
+        .expect("readable");
     rig.map(&rig.share(made), page(8), 1, RW);
     for offset in 0..PAGE_SIZE {
         assert_eq!(rig.load(0, page(8) + offset), Ok(b"AB"[offset as usize & 1]));
@@ -46,7 +49,7 @@ fn row_08_short_content_is_repeated_over_the_page() {
 fn row_14_content_is_only_read() {
     let rig = Host::new();
     rig.map(&rig.pattern(5), HERE, 1, Protection::READ);
-    let made = refpage::from_user(&rig.space, UserPointer::new(HERE + 1), 1);
+    let made = refpage::from_user(&rig.space, UserPointer::new(HERE + 1), 1, rig.space.counters());
     assert_eq!(made.map(|object| object.kind().1), Ok(5));
     assert_eq!(rig.stat().private_frames, 0);
 }
@@ -61,7 +64,9 @@ fn row_16_tags_of_a_frames_last_owner_never_come_with_the_content() {
     rig.map(&rig.tagged(0), HERE, 1, RW);
     rig.store(0, HERE, 1).expect("a frame");
     for size in [16, 64, PAGE_SIZE] {
-        let made = refpage::from_user(&rig.space, UserPointer::new(HERE), size).expect("readable");
+        let made =
+            refpage::from_user(&rig.space, UserPointer::new(HERE), size, rig.space.counters())
+                .expect("readable");
         rig.map(&rig.share(made), page(8), 1, RWT);
         for offset in (0..PAGE_SIZE).step_by(16) {
             assert_eq!(rig.load_tag(0, page(8) + offset), Ok(0));
@@ -365,7 +370,8 @@ fn a_machine_without_tags_writes_none_and_maps_no_tagged_memory() {
         rig.store(0, address | 7 << 56, 1).expect("a frame");
         assert_eq!((rig.load(1, address | 2 << 56), rig.load_tag(1, address)), (Ok(1), Ok(0)));
     }
-    let made = refpage::from_user(&rig.space, UserPointer::new(HERE), 16).expect("readable");
+    let made = refpage::from_user(&rig.space, UserPointer::new(HERE), 16, rig.space.counters())
+        .expect("readable");
     assert_eq!(made.kind().0, vellum_abi::ObjectKind::Bytes);
     assert!(rig.space.protect(range(HERE, 1), RWT).is_err());
     let stat = rig.stat();
