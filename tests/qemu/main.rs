@@ -9,6 +9,7 @@ mod context;
 mod ends;
 mod instructions;
 mod machines;
+mod monitor;
 mod outside;
 mod programs;
 mod refused;
@@ -26,8 +27,15 @@ fn main() -> ExitCode {
         eprintln!("{failure}");
         return failure.exit_code();
     }
-    let named =
-        [ends::TESTS, instructions::TESTS, machines::TESTS, tool::TESTS, outside::TESTS].concat();
+    let named = [
+        ends::TESTS,
+        instructions::TESTS,
+        machines::TESTS,
+        monitor::TESTS,
+        tool::TESTS,
+        outside::TESTS,
+    ]
+    .concat();
     let mut trials: Vec<_> =
         named.into_iter().map(|(name, test)| Trial::test(name, test)).collect();
     trials.extend(archives::trials());

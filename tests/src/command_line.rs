@@ -63,6 +63,8 @@ pub enum Command {
         #[arg(long)]
         batch: bool,
     },
+    /// Opens the monitor in this terminal; `exit` there, or Ctrl-] x anywhere, ends it
+    Monitor,
     /// Checks format, lints, documentation and the rules of CONTRIBUTING.md
     Check,
 }

@@ -77,6 +77,12 @@ impl Arguments {
         self.block.device(Device::Clock)
     }
 
+    /// Returns the handle that whoever started this program gave it beside those that all get.
+    #[must_use]
+    pub fn parcel(&self) -> Option<Handle> {
+        self.block.parcel()
+    }
+
     /// Returns the archive's handle and length, if this program was given it.
     #[must_use]
     pub fn archive(&self) -> Option<(Handle, u64)> {

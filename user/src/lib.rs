@@ -20,11 +20,10 @@
 //!
 //! Read [`mod@entry`] and [`calls`] first, then [`mapping`], [`loader`] and, for tests, [`testing`].
 //!
-//! The modules that need no kernel ([`loader::image`], [`start_block`], [`figures`]) also build on
+//! The modules that need no kernel ([`loader::image`], [`start_block`], [`figures`], [`monitor`]) also build on
 //! the host, where their unit tests run; all others exist on bare metal only.
 #![no_std]
 
-#[cfg(target_os = "none")]
 extern crate alloc;
 #[cfg(test)]
 extern crate std;
@@ -33,6 +32,8 @@ pub use vellum_abi as abi;
 
 pub mod figures;
 pub mod loader;
+pub mod monitor;
+pub mod services;
 pub mod start_block;
 
 #[cfg(target_os = "none")]

@@ -6,6 +6,7 @@
 use vellum_abi::Handle;
 use vellum_abi::start::{
     ARCHIVE_HANDLE, ARCHIVE_LENGTH, ARGUMENT_COUNT, Device, FIRST_DEVICE, HEADER_WORDS, MAGIC,
+    PARCEL_HANDLE,
 };
 
 /// Bytes of an argument's record.
@@ -33,6 +34,7 @@ pub fn write<'a>(
     put(block, ARCHIVE_LENGTH, archive_length)?;
     put(block, ARGUMENT_COUNT, count as u64)?;
     Device::ALL.iter().try_for_each(|device| put(block, FIRST_DEVICE + *device as usize, 0))?;
+    put(block, PARCEL_HANDLE, 0)?;
     let mut offset = HEADER_WORDS * 8 + count.checked_mul(RECORD)?;
     for (index, text) in arguments.enumerate() {
         put(block, HEADER_WORDS + 2 * index, offset as u64)?;
@@ -47,6 +49,11 @@ pub fn write<'a>(
 /// Names what there is of a device in a block that was written. Returns `None` if it is too short.
 pub fn put_device(block: &mut [u8], device: Device, handle: Handle) -> Option<()> {
     put(block, FIRST_DEVICE + device as usize, handle.to_word())
+}
+
+/// Names another handle in a block that was written. Returns `None` if it is too short.
+pub fn put_parcel(block: &mut [u8], handle: Handle) -> Option<()> {
+    put(block, PARCEL_HANDLE, handle.to_word())
 }
 
 fn put(block: &mut [u8], index: usize, word: u64) -> Option<()> {
@@ -85,6 +92,13 @@ impl<'a> StartBlock<'a> {
     #[must_use]
     pub fn device(&self, device: Device) -> Option<Handle> {
         let word = get(self.bytes, FIRST_DEVICE + device as usize)?;
+        Handle::from_word(word).filter(|_| word != 0)
+    }
+
+    /// Returns the handle that means what both sides know.
+    #[must_use]
+    pub fn parcel(&self) -> Option<Handle> {
+        let word = get(self.bytes, PARCEL_HANDLE)?;
         Handle::from_word(word).filter(|_| word != 0)
     }
 

@@ -7,14 +7,14 @@
 //!
 //! ```text
 //! block   words: MAGIC, archive handle or 0, archive length, argument count,
-//!         handle or 0 for each Device,
+//!         handle or 0 for each Device, another handle or 0,
 //!         then (offset, length) of each argument from the start of the block, then UTF-8 bytes
 //! ```
 
 /// The first word of a start block.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"START\0\0\x01");
 /// Words before the argument records.
-pub const HEADER_WORDS: usize = FIRST_DEVICE + Device::ALL.len();
+pub const HEADER_WORDS: usize = PARCEL_HANDLE + 1;
 /// Index of the archive handle.
 pub const ARCHIVE_HANDLE: usize = 1;
 /// Index of the archive length.
@@ -23,6 +23,9 @@ pub const ARCHIVE_LENGTH: usize = 2;
 pub const ARGUMENT_COUNT: usize = 3;
 /// Index of the first of what a program has of devices.
 pub const FIRST_DEVICE: usize = 4;
+
+/// Index of a handle that whoever starts the program and the program know the meaning of.
+pub const PARCEL_HANDLE: usize = FIRST_DEVICE + Device::ALL.len();
 
 /// What a program may have of a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 mod bench;
 mod check;
 mod debug;
+mod monitor;
 mod mutants;
 mod run;
 mod test;
@@ -26,6 +27,7 @@ pub fn execute(line: &CommandLine) -> Result<ExitCode, Failure> {
             let script = debug::Script { commands: gdb_command, batch: *batch };
             debug::debug(options, program, script)
         }
+        Some(Command::Monitor) => monitor::monitor(options),
         Some(Command::Check) => check::check(),
     }
 }

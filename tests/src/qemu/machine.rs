@@ -9,6 +9,10 @@ const RAM_BASE: u64 = 0x4000_0000;
 /// The seed of everything random in QEMU, so that figures repeat.
 pub(crate) const DEFAULT_SEED: u64 = 7;
 
+/// A console that reads the terminal without signals, and the escape character of QEMU's own keys: Ctrl-].
+const INTERACTIVE: &str =
+    "-chardev stdio,id=console,mux=on,signal=off -serial chardev:console -echr 0x1d";
+
 /// An emulated machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Machine {
@@ -26,6 +30,8 @@ pub struct Machine {
     pub el2: bool,
     /// The version of the interrupt controller: 2 or 3.
     pub gic: u8,
+    /// Whether the console is the terminal, key by key. Ctrl-] x ends QEMU then.
+    pub interactive: bool,
     /// Whether the guest can end QEMU with a status.
     pub semihosting: bool,
     /// The seed of everything random in QEMU.
@@ -42,6 +48,7 @@ impl Default for Machine {
             mte: true,
             el2: false,
             gic: 3,
+            interactive: false,
             semihosting: true,
             seed: DEFAULT_SEED,
         }
@@ -55,9 +62,10 @@ impl Machine {
         let mte = if self.mte { "on" } else { "off" };
         let semihosting = if self.semihosting { "on" } else { "off" };
         let el2 = if self.el2 { ",virtualization=on" } else { "" };
+        let console = if self.interactive { INTERACTIVE } else { "-serial stdio" };
         let line = format!(
             "-machine virt,mte={mte},gic-version={}{el2} -cpu {} -smp {} -m {} -seed {} -nic none \
-             -display none -monitor none -serial stdio \
+             -display none -monitor none {console} \
              -semihosting-config enable={semihosting},target=native",
             self.gic, self.cpu, self.smp, self.memory, self.seed
         );

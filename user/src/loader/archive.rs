@@ -1,6 +1,6 @@
 //! The boot archive, mapped into a program that may start others.
 
-use super::load::{Child, LoadError, Program, load};
+use super::load::{Child, Grants, LoadError, Program, load};
 use crate::devices::Devices;
 use crate::mapping::MapRequest;
 use core::fmt::{self, Display, Formatter};
@@ -89,21 +89,21 @@ impl BootArchive {
         file: File<'_>,
         arguments: impl Iterator<Item = &'a str> + Clone,
     ) -> Result<Child, LoadError> {
-        self.load_with(account, Devices::own(), file, arguments)
+        let grants = Grants { account, devices: Devices::own(), ..Grants::default() };
+        self.load_with(grants, file, arguments)
     }
 
-    /// Loads a file of the archive as a program that gets these devices, and that an account pays for.
+    /// Loads a file of the archive as a program that gets the archive, and what these grants say.
     ///
     /// # Errors
     /// Those of [`load`].
     pub fn load_with<'a>(
         &self,
-        account: Handle,
-        devices: Devices,
+        grants: Grants,
         file: File<'_>,
         arguments: impl Iterator<Item = &'a str> + Clone,
     ) -> Result<Child, LoadError> {
         let archive = Some((self.handle, self.length));
-        load(Program { file: file.data, arguments, archive, devices, account })
+        load(Program { file: file.data, arguments, archive, grants })
     }
 }

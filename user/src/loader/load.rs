@@ -26,10 +26,25 @@ pub struct Program<'a, A> {
     pub arguments: A,
     /// Handle and length of the archive, for a child that may start programs itself.
     pub archive: Option<(Handle, u64)>,
-    /// What the child may use of devices.
-    pub devices: Devices,
+    /// Who pays for it, and what it gets besides.
+    pub grants: Grants,
+}
+
+/// What a child is given that is not in its file.
+#[derive(Clone, Copy, Debug)]
+pub struct Grants {
     /// Who pays for it; [`Handle::SELF`] is the caller's own account.
     pub account: Handle,
+    /// What the child may use of devices.
+    pub devices: Devices,
+    /// A handle that both know the meaning of, with the rights that go along.
+    pub parcel: Option<(Handle, Rights)>,
+}
+
+impl Default for Grants {
+    fn default() -> Grants {
+        Grants { account: Handle::SELF, devices: Devices::NONE, parcel: None }
+    }
 }
 
 /// Which step of loading the kernel refused.
@@ -43,6 +58,7 @@ pub enum Step {
     Stack,
     Archive,
     Device,
+    Parcel,
     StartBlock,
     Thread,
 }
@@ -59,6 +75,7 @@ impl Step {
             Step::Stack => "mapping the stack",
             Step::Archive => "handing over the archive",
             Step::Device => "handing over the device",
+            Step::Parcel => "handing over a handle",
             Step::StartBlock => "handing over the arguments",
             Step::Thread => "making the thread",
         }
@@ -164,7 +181,9 @@ where
         .filter(|length| *length as u64 <= START_BLOCK_MAX)
         .ok_or(LoadError::ArgumentsTooLong)?;
     let mut unfinished = Unfinished(Some(
-        calls::process_create(program.account).map(Process::from_handle).at(Step::Process)?,
+        calls::process_create(program.grants.account)
+            .map(Process::from_handle)
+            .at(Step::Process)?,
     ));
     let process = unfinished.process();
     for region in image.regions() {
@@ -251,10 +270,14 @@ where
     let block = unsafe { core::slice::from_raw_parts_mut(window.pointer(0), length) };
     start_block::write(block, archive, program.arguments.clone())
         .ok_or(LoadError::ArgumentsTooLong)?;
-    for (device, handle) in program.devices.iter() {
+    for (device, handle) in program.grants.devices.iter() {
         let rights = devices::rights(device);
         let copy = calls::handle_copy(process.handle(), handle, rights).at(Step::Device)?;
         start_block::put_device(block, device, copy).ok_or(LoadError::ArgumentsTooLong)?;
+    }
+    if let Some((handle, rights)) = program.grants.parcel {
+        let copy = calls::handle_copy(process.handle(), handle, rights).at(Step::Parcel)?;
+        start_block::put_parcel(block, copy).ok_or(LoadError::ArgumentsTooLong)?;
     }
     let options = options(Protection::READ, MapFlags::SEALED);
     process.map(object.handle(), START_BLOCK, pages, options, 0).at(Step::StartBlock)?;

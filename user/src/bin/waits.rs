@@ -1,0 +1,35 @@
+//! Maps a page of each kind, touches some, and waits until it is ended: something to look at.
+//!
+//! With the argument `spin` it does not wait but computes, as a program does that is stuck.
+#![no_std]
+#![no_main]
+
+use vellum_user::abi::{Error, Policy};
+use vellum_user::mapping::PAGE;
+use vellum_user::{Arguments, MapRequest, Mapping, MemoryObject, Notification, println};
+
+vellum_user::entry!(main);
+
+/// Pages of each mapping.
+const PAGES: usize = 4;
+
+fn main(arguments: &Arguments) -> Result<(), Error> {
+    let object = MemoryObject::pattern(0xa5)?;
+    let map = |policy| MapRequest::of(object.handle(), PAGES * PAGE).under(policy).map();
+    let shared = map(Policy::ReferencePage)?;
+    let eager = map(Policy::Eager)?;
+    let zeros = Mapping::anonymous(PAGES * PAGE)?;
+    let sum = shared.read(0) ^ eager.read(0) ^ zeros.read(PAGE);
+    shared.write(PAGE, sum);
+    println!(
+        "waits: mappings at {:#x}, {:#x} and {:#x}",
+        shared.address(),
+        eager.address(),
+        zeros.address()
+    );
+    while arguments.has("spin") {
+        core::hint::spin_loop();
+    }
+    // Nobody raises a bit: it is ended from outside.
+    Notification::new()?.wait().map(|_| ())
+}
