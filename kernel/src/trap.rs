@@ -22,6 +22,9 @@ use vellum_vm::fault;
 use vellum_vm::hint::{Checks, Place, Scene};
 use vellum_vm::syndrome::{self, Abort, AbortKind};
 
+/// Bytes of every instruction.
+const INSTRUCTION: u64 = 4;
+
 /// An instruction of user code that faulted, for the handler to ask about.
 struct Faulting<'a> {
     context: &'a Context,
@@ -53,6 +56,15 @@ impl Scene for Faulting<'_> {
 pub extern "C" fn system_call(context: &mut Context) -> Leave {
     masked::enter();
     masked::leave(syscall::dispatch(percpu::current(), context))
+}
+
+/// A supervisor call of a foreign process: what it means is its handler's to say.
+pub extern "C" fn foreign_call(context: &mut Context, esr: u64) -> Leave {
+    masked::enter();
+    let (number, pc) = (context.x(8), context.pc().wrapping_sub(INSTRUCTION));
+    let kind = ExitKind::ForeignCall as u64;
+    let reason = ExitReport { kind, status: number, pc, ..ExitReport::default() };
+    masked::leave(leave(tell(&reason, number, esr)))
 }
 
 /// A data or instruction abort of user code.
@@ -112,14 +124,18 @@ pub extern "C" fn exception(context: &mut Context, esr: u64, far: u64) -> Leave 
 }
 
 /// Any entry of a thread that left an asynchronous tag check fault: its process ends here, before
-/// what the entry was for is looked at.
-pub extern "C" fn asynchronous_tag_fault(context: &mut Context) -> Leave {
+/// what the entry was for is looked at. If its handler lets it go on, it makes a call again that the entry
+/// was for. `esr` is 0 after an interrupt.
+pub extern "C" fn asynchronous_tag_fault(context: &mut Context, esr: u64) -> Leave {
     masked::enter();
     thread_registers::clear_asynchronous_fault();
     let process = &percpu::current().process;
     process.space.counters().add(Counter::Tag, 1);
     let kind = ExitKind::TagCheckAsync as u64;
     let report = ExitReport { kind, pc: context.pc(), ..ExitReport::default() };
+    if syndrome::is_call(esr) {
+        context.set_pc(context.pc().wrapping_sub(INSTRUCTION));
+    }
     leave(tell(&report, 0, 0))
 }
 

@@ -21,8 +21,8 @@ pub use remap::remap;
 pub use tags::{tags_read, tags_write};
 pub use threads::{
     address_wait, address_wake, thread_create, thread_exit, thread_kill, thread_read_registers,
-    thread_set_priority, thread_set_tag_mode, thread_start, thread_tag_mode,
-    thread_write_registers,
+    thread_read_vectors, thread_set_priority, thread_set_tag_mode, thread_start, thread_tag_mode,
+    thread_write_registers, thread_write_vectors,
 };
 
 use crate::raw;

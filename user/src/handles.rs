@@ -4,8 +4,8 @@ mod messages;
 
 use crate::calls;
 use vellum_abi::{
-    AccountInfo, Advice, Error, ExitReport, Handle, Limits, MapOptions, MappingInfo, MemoryFlags,
-    ObjectInfo, Protection, Registers, RemapFlags, Rights, Stat,
+    AccountInfo, Advice, Error, ExitReport, Handle, HandlerFlags, Limits, MapOptions, MappingInfo,
+    MemoryFlags, ObjectInfo, Protection, Registers, RemapFlags, Rights, Stat,
 };
 
 /// Defines an owner of a handle.
@@ -290,7 +290,15 @@ impl Process {
     /// # Errors
     /// Those of [`calls::process_set_handler`].
     pub fn set_handler(&self, endpoint: &Endpoint) -> Result<(), Error> {
-        calls::process_set_handler(self.0, Some(endpoint.0), 0)
+        calls::process_set_handler(self.0, Some(endpoint.0), HandlerFlags::NONE)
+    }
+
+    /// Likewise of a process that was not started, and makes it foreign: its calls are reported too.
+    ///
+    /// # Errors
+    /// Those of [`calls::process_set_handler`].
+    pub fn set_foreign_handler(&self, endpoint: &Endpoint) -> Result<(), Error> {
+        calls::process_set_handler(self.0, Some(endpoint.0), HandlerFlags::FOREIGN)
     }
 
     /// Makes a stopped thread in the process.

@@ -97,10 +97,11 @@ calls! {
     /// at `word` in its process become 0 and who waits there is woken, unless `word` is 0. x1 = handle
     /// with every right. Needs MANAGE.
     23 ThreadCreate "thread_create" 2;
-    /// `(thread, out: Registers)`: reads a stopped thread's registers. Needs INSPECT.
-    24 ThreadReadRegisters "thread_read_registers" 2;
-    /// `(thread, in: Registers)`: writes a stopped thread's registers. Needs MANAGE.
-    25 ThreadWriteRegisters "thread_write_registers" 2;
+    /// `(thread, out, set)`: reads registers of a stopped thread, or of one whose report the caller has to
+    /// answer: the record of a [`crate::RegisterSet`]. Needs INSPECT.
+    24 ThreadReadRegisters "thread_read_registers" 3;
+    /// `(thread, in, set)`: writes such registers. Needs MANAGE.
+    25 ThreadWriteRegisters "thread_write_registers" 3;
     /// `(thread)`: lets a stopped thread run. Needs MANAGE.
     26 ThreadStart "thread_start" 1;
     /// `(out: SystemInfo)`: what this machine is and what the kernel uses of it.
@@ -184,7 +185,7 @@ calls! {
     /// `(process, endpoint, flags)`: from now on what the threads of a process would end it with is
     /// reported at an endpoint, under the badge of this handle ([`crate::FaultReport`]); 0 for nobody. A
     /// thread that was reported waits for the answer, an [`crate::Action`]. If there will be none, or the
-    /// endpoint closes, the process ends with what was reported. `flags` are 0. Needs MANAGE of the
+    /// endpoint closes, the process ends with what was reported. `flags` are [`crate::HandlerFlags`]. Needs MANAGE of the
     /// process, WRITE of the endpoint.
     53 ProcessSetHandler "process_set_handler" 3;
     /// `(interrupt, notification, bits)`: lets a device's line through, and raises these bits when it fires.

@@ -133,6 +133,15 @@ bit_set! {
 }
 
 bit_set! {
+    /// What a handler is told of beside faults.
+    HandlerFlags {
+        /// Calls: each `svc` of the process is reported, and none is a call of this kernel. Only before the
+        /// process starts a thread; from then on it stays as it was.
+        FOREIGN = 1 << 0;
+    }
+}
+
+bit_set! {
     /// What a handle allows.
     Rights {
         /// Read the contents.

@@ -24,6 +24,7 @@ mod flags;
 mod handle;
 pub mod options;
 mod records;
+mod registers;
 mod report;
 pub mod start;
 mod tag_mode;
@@ -32,14 +33,14 @@ pub use call::Call;
 pub use error::{Errno, Error};
 pub use exit::{ExitKind, ExitReport, FaultAccess};
 pub use flags::{
-    Advice, MapFlags, MapOptions, MemoryFlags, Policy, Protection, RemapFlags, Rights, Switches,
-    TestOperation, WaitFlags,
+    Advice, HandlerFlags, MapFlags, MapOptions, MemoryFlags, Policy, Protection, RemapFlags,
+    Rights, Switches, TestOperation, WaitFlags,
 };
 pub use handle::Handle;
 pub use records::{
-    AccountInfo, Features, Limits, MappingInfo, ObjectInfo, ObjectKind, PageState, Registers, Stat,
-    SystemInfo,
+    AccountInfo, Features, Limits, MappingInfo, ObjectInfo, ObjectKind, PageState, Stat, SystemInfo,
 };
+pub use registers::{RegisterSet, Registers, VectorRegisters};
 pub use report::{Action, FaultReport};
 pub use tag_mode::{TagControl, TagMode};
 

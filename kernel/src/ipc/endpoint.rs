@@ -10,6 +10,7 @@
 //! end is taken out of wherever it is; so each move looks, when it is done, whether the thread has to end
 //! meanwhile, as that may have been looked for in the place before.
 
+use super::handling::{self, Handlers};
 use super::message::Message;
 use super::report;
 use crate::memory::machine::Hardware;
@@ -28,6 +29,8 @@ pub struct Endpoint {
     state: Mutex<State>,
     /// Handles that allow to receive.
     receivers: AtomicU64,
+    /// Who handles what is reported here.
+    pub(super) handlers: Handlers,
     payer: PoolArc<Account>,
 }
 
@@ -93,9 +96,10 @@ impl Endpoint {
         payer.charge_kernel(size_of::<Endpoint>())?;
         let state =
             State { closed: false, callers: List::new(), server: None, servers: List::new() };
-        let (state, receivers) = (Mutex::new(state), AtomicU64::new(1));
+        let (state, receivers, handlers) = (Mutex::new(state), AtomicU64::new(1), Handlers::none());
         // What is not shared is dropped, and credits the payer.
-        let endpoint = Hardware.share(Endpoint { state, receivers, payer: payer.clone() })?;
+        let endpoint =
+            Hardware.share(Endpoint { state, receivers, handlers, payer: payer.clone() })?;
         Ok(Named { endpoint, badge: 0, receives: true })
     }
 
@@ -112,6 +116,11 @@ impl Endpoint {
             return Some(caller);
         }
         let Some(server) = state.take_server() else {
+            if !report::may_wait(&caller, &this.handlers) {
+                drop(state);
+                report::refuse(&caller, Error::PartnerGone);
+                return Some(caller);
+            }
             *caller.waiting.lock() = Some(Wait::Meeting(Meeting::Calls(this.clone())));
             if caller.is_interrupted() {
                 return Some(caller);
@@ -120,6 +129,9 @@ impl Endpoint {
             state.callers.push_back(caller);
             return None;
         };
+        if caller.is_reporting() {
+            handling::attach(&server, this);
+        }
         // Without the lock: a handle that is handed over may be the last to receive by here.
         drop(state);
         match report::hand_over(&caller, &server, badge) {
@@ -156,6 +168,9 @@ impl Endpoint {
                 state.add_server(server);
                 return None;
             };
+            if caller.is_reporting() {
+                handling::attach(&server, this);
+            }
             drop(state);
             let badge = *caller.badge.lock();
             match report::hand_over(&caller, &server, badge) {
@@ -184,6 +199,11 @@ impl Endpoint {
             report::refuse(&thread, Error::PartnerGone);
             scheduler::make_ready(thread);
         }
+    }
+
+    /// Returns whether no call will ever be received any more.
+    pub fn is_closed(&self) -> bool {
+        self.receivers.load(Ordering::Acquire) == 0
     }
 
     /// Closes the endpoint: the last handle to receive by is gone.
@@ -266,6 +286,11 @@ impl Named {
     /// Returns the endpoint.
     pub fn endpoint(&self) -> &PoolArc<Endpoint> {
         &self.endpoint
+    }
+
+    /// Returns whether one can receive by it.
+    pub fn receives(&self) -> bool {
+        self.receives
     }
 
     /// Returns what a handle names by which one can only call, under a badge.

@@ -1,9 +1,9 @@
 //! Messages between threads.
 //!
 //! Owns: endpoints, where a caller meets who serves it (`endpoint`), what passes from one to the other
-//! (`message`), what the kernel itself tells of a thread (`report`), notifications (`notification`), and
-//! device interrupts that raise their bits (`interrupt`). Refuses to know: what a message means, and how a
-//! thread is switched to.
+//! (`message`), what the kernel itself tells of a thread (`report`) and who handles that (`handling`),
+//! notifications (`notification`), and device interrupts that raise their bits (`interrupt`). Refuses to know:
+//! what a message means, and how a thread is switched to.
 //!
 //! A message is a few words in registers and at most one handle. Nothing is ever kept in an endpoint: a
 //! caller waits with its message in its own registers, and with its handle in its own table, until
@@ -17,12 +17,14 @@
 //! Lock order: an endpoint's lock is one of the wait queues; what a thread serves is a leaf below it.
 
 pub mod endpoint;
+pub mod handling;
 pub mod interrupt;
 pub mod message;
 pub mod notification;
 pub mod report;
 
 pub use endpoint::{Endpoint, Meeting, Named};
+pub use handling::Handling;
 pub use interrupt::Interrupt;
 pub use notification::{Notification, NotificationName};
 pub use report::Report;

@@ -12,9 +12,10 @@
 //! before the thread is put anywhere, and read by whoever took it out of there: the lock of the place
 //! orders both. [`Thread::report`] is a leaf lock.
 
+use super::handling::{self, Handlers};
 use super::message::{self, Message};
 use crate::memory::pools::PoolArc;
-use crate::process::{Outcome, Thread, Wait};
+use crate::process::{Handler, Outcome, Thread, Wait};
 use vellum_abi::{Action, Error, ExitReport, FaultReport, Handle, MESSAGE_WORDS, Rights};
 
 /// Bytes of every instruction.
@@ -27,6 +28,8 @@ pub struct Report {
     words: [u64; MESSAGE_WORDS],
     /// What the process ends with if there is no answer.
     reason: ExitReport,
+    /// Whether it may wait only where a handler is: see `handling`.
+    alone: bool,
 }
 
 /// Whom a report is for.
@@ -39,7 +42,7 @@ enum Kind {
 impl Report {
     /// Returns the report of a fault.
     pub fn fault(fault: FaultReport, reason: ExitReport) -> Report {
-        Report { kind: Kind::Fault, words: fault.to_words(), reason }
+        Report { kind: Kind::Fault, words: fault.to_words(), reason, alone: false }
     }
 
     /// Checks what may be done by `Handle::CALLER`.
@@ -54,6 +57,11 @@ impl Report {
     /// Returns whether who has it to answer may look at the thread and change it.
     pub fn opens_thread(&self) -> bool {
         self.kind == Kind::Fault
+    }
+
+    /// Returns what the process ends with if there is no answer.
+    pub fn reason(&self) -> ExitReport {
+        self.reason
     }
 
     /// Returns what the message has in the place of a handle, which no program can send.
@@ -74,12 +82,43 @@ impl Report {
 #[cold]
 pub fn fault(thread: &Thread, fault: FaultReport, reason: ExitReport) -> Outcome {
     match thread.process.handler() {
-        Some(handler) => {
-            thread.begin_report(Report::fault(fault, reason));
-            Outcome::Block(Wait::Answer(handler.endpoint, handler.badge))
-        }
+        Some(handler) => begin(thread, Report::fault(fault, reason), handler),
         None => Outcome::die(&thread.process, reason),
     }
+}
+
+/// Lets the running thread wait for the answer to a report.
+fn begin(thread: &Thread, report: Report, handler: Handler) -> Outcome {
+    if handling::suspend(thread, &handler.endpoint) {
+        return Outcome::die(&thread.process, report.reason);
+    }
+    thread.process.begin_report();
+    thread.begin_report(Report { alone: handling::is_alone(&thread.process), ..report });
+    Outcome::Block(Wait::Answer(handler.endpoint, handler.badge))
+}
+
+/// Ends the report of a thread, which was answered or never will be.
+fn end(thread: &Thread) -> Option<Report> {
+    let report = thread.end_report()?;
+    thread.process.end_report();
+    Some(report)
+}
+
+/// Forgets the report of a thread that ends.
+pub fn forget(thread: &Thread) {
+    end(thread);
+    handling::end(thread);
+}
+
+/// Returns whether a caller may wait where nobody is ready to receive, and these handle reports.
+#[inline]
+pub(super) fn may_wait(caller: &Thread, handlers: &Handlers) -> bool {
+    !caller.is_reporting() || may_report_wait(caller, handlers)
+}
+
+#[cold]
+fn may_report_wait(caller: &Thread, handlers: &Handlers) -> bool {
+    handlers.any() || !caller.report.lock().is_some_and(|report| report.alone)
 }
 
 /// Hands what a caller has to say to a server. Both threads' registers are saved.
@@ -132,7 +171,8 @@ fn act(caller: &Thread, message: &Message) -> Result<(), Error> {
         context.set_x(0, value);
     }
     drop(context);
-    caller.end_report();
+    end(caller);
+    handling::resume(caller);
     Ok(())
 }
 
@@ -144,13 +184,14 @@ pub fn refuse(thread: &Thread, error: Error) {
         fail(thread);
     } else {
         message::answer(thread, error);
+        handling::forget_closed(thread);
     }
 }
 
 /// Ends the process of a thread with what was reported.
 #[cold]
 fn fail(thread: &Thread) {
-    if let Some(report) = thread.end_report() {
+    if let Some(report) = end(thread) {
         thread.process.begin_end(report.reason);
     }
 }

@@ -113,7 +113,7 @@ impl Teardown {
     fn complete(&self) {
         let process = &self.process;
         process.handles.lock().release();
-        process.set_handler(None);
+        process.forget_handler();
         process.complete_end();
         first::if_first(process);
     }

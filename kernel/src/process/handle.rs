@@ -54,6 +54,11 @@ impl Object {
         }
     }
 
+    /// Returns whether one can receive messages by this.
+    fn receives(&self) -> bool {
+        matches!(self, Object::Endpoint(named) if named.receives())
+    }
+
     /// Returns the process that a handle to this keeps within reach.
     pub fn process(&self) -> Option<&PoolArc<Process>> {
         match self {
@@ -89,13 +94,15 @@ pub struct HandleTable {
     /// The first free slot.
     free: u32,
     count: u64,
+    /// Handles that allow to receive messages.
+    receivers: u64,
 }
 
 impl HandleTable {
     /// Returns an empty table, whose handles and chunks `account` pays for.
     pub const fn new(account: PoolArc<Account>) -> HandleTable {
         let directories = [const { None }; DIRECTORIES];
-        HandleTable { account, directories, length: 0, free: NONE, count: 0 }
+        HandleTable { account, directories, length: 0, free: NONE, count: 0, receivers: 0 }
     }
 
     /// Returns how many handles there are.
@@ -131,12 +138,20 @@ impl HandleTable {
         let index = self.free;
         let slot = self.slot_mut(index).ok_or(Error::OutOfHandles)?;
         object.process().into_iter().for_each(|process| process.gain_name());
-        slot.object = Some(object.restricted(rights));
+        let object = object.restricted(rights);
+        let receives = u64::from(object.receives());
+        slot.object = Some(object);
         slot.rights = rights;
         let (generation, next) = (u32::from(slot.generation), slot.next);
         self.free = next;
         self.count += 1;
+        self.receivers += receives;
         Ok(Handle::new(index, generation))
+    }
+
+    /// Returns whether a handle allows to receive messages.
+    pub fn can_receive(&self) -> bool {
+        self.receivers != 0
     }
 
     /// Closes a handle and returns what it named, to be dropped when no lock is held.
@@ -168,7 +183,7 @@ impl HandleTable {
             let chunks = directory.iter().flatten().count();
             self.account.credit_kernel(chunks * size_of::<Chunk>() + size_of::<Directory>());
         }
-        (self.length, self.free, self.count) = (0, NONE, 0);
+        (self.length, self.free, self.count, self.receivers) = (0, NONE, 0, 0);
     }
 
     fn clear_slot(&mut self, index: u32) -> Option<Object> {
@@ -179,6 +194,7 @@ impl HandleTable {
         slot.next = free;
         self.free = index;
         self.count -= 1;
+        self.receivers -= u64::from(object.receives());
         self.account.credit_handle();
         object.process().into_iter().for_each(|process| process.lose_name());
         Some(object)

@@ -10,7 +10,7 @@
 
 use super::thread::Standing;
 use super::{Life, Process, Thread, Wait, address};
-use crate::ipc::endpoint;
+use crate::ipc::{endpoint, handling, report};
 use crate::memory::machine::Hardware;
 use crate::memory::pools::PoolArc;
 use crate::percpu;
@@ -108,6 +108,7 @@ pub(super) fn part(thread: &PoolArc<Thread>) -> Parting {
         }
     }
     endpoint::abandon(thread);
+    report::forget(thread);
     // Nothing of it runs any more: what it ran on may go.
     if let Some(word) = thread.word()
         && address::clear_and_wake(process, word) == Err(AccessRefusal::Changing)
@@ -115,7 +116,11 @@ pub(super) fn part(thread: &PoolArc<Thread>) -> Parting {
         return Parting::Block(Wait::AtRest(process.clone()));
     }
     thread.forget_word();
-    if Thread::part(thread) { Parting::Last } else { Parting::Gone }
+    if Thread::part(thread) {
+        return Parting::Last;
+    }
+    handling::left_alone(process);
+    Parting::Gone
 }
 
 /// Tells others that what a thread in hand waited for is there.

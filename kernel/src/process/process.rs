@@ -9,7 +9,7 @@ use crate::memory::machine::Hardware;
 use crate::memory::pools::PoolArc;
 use crate::percpu;
 use core::ops::Deref;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use spin::Mutex;
 use vellum_abi::{Error, ExitReport, Handle, Rights};
 use vellum_sched::Priority;
@@ -60,6 +60,9 @@ pub struct Process {
     names: AtomicU64,
     life: Mutex<Life>,
     handler: Mutex<Option<Handler>>,
+    foreign: AtomicBool,
+    /// Threads that wait for answers to what the kernel said of them.
+    reporting: AtomicUsize,
     payer: PoolArc<Account>,
 }
 
@@ -85,6 +88,8 @@ impl Process {
             names: AtomicU64::new(0),
             life: Mutex::new(Life::Alive),
             handler: Mutex::new(None),
+            foreign: AtomicBool::new(false),
+            reporting: AtomicUsize::new(0),
             payer: payer.clone(),
         };
         Ok(Hardware.share(process)?)
@@ -138,10 +143,54 @@ impl Process {
         self.handler.lock().clone()
     }
 
-    /// Sets who is told of faults from now on.
-    pub fn set_handler(&self, handler: Option<Handler>) {
+    /// Sets who is told of faults from now on, and whether calls are faults too.
+    ///
+    /// # Errors
+    /// `InvalidState` if the process ends, or it has started and its calls would be somebody else's.
+    pub fn set_handler(&self, handler: Option<Handler>, foreign: bool) -> Result<(), Error> {
+        // Held together with the check of life, as in `Thread::start`, which looks whose calls they are.
+        let threads = self.threads.lock();
+        if !self.is_alive() || threads.have_started() && foreign != self.is_foreign() {
+            return Err(Error::InvalidState);
+        }
+        self.foreign.store(foreign, Ordering::Relaxed);
         let before = core::mem::replace(&mut *self.handler.lock(), handler);
+        drop(threads);
         drop(before);
+        Ok(())
+    }
+
+    /// Forgets who was told of faults.
+    pub fn forget_handler(&self) {
+        let before = self.handler.lock().take();
+        drop(before);
+    }
+
+    /// Returns whether calls of the process are its handler's to serve. It does not change once a thread
+    /// was started.
+    pub fn is_foreign(&self) -> bool {
+        self.foreign.load(Ordering::Relaxed)
+    }
+
+    /// Returns whether a handle of the process allows to receive messages.
+    pub fn can_receive(&self) -> bool {
+        self.handles.lock().can_receive()
+    }
+
+    /// Returns whether all its threads wait for answers to what the kernel said of them.
+    pub fn is_stuck(&self) -> bool {
+        let threads = self.threads.lock();
+        threads.count() == self.reporting.load(Ordering::SeqCst)
+    }
+
+    /// Counts a thread that waits so.
+    pub fn begin_report(&self) {
+        self.reporting.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Counts a thread less.
+    pub fn end_report(&self) {
+        self.reporting.fetch_sub(1, Ordering::SeqCst);
     }
 
     /// Counts a handle to the process or to a thread of it.

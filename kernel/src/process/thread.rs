@@ -7,7 +7,7 @@ use super::threads::Siblings;
 use super::{Wait, scheduler};
 use crate::arch::context::Context;
 use crate::arch::thread_registers::ThreadRegisters;
-use crate::ipc::{Report, report};
+use crate::ipc::{Handling, Report, report};
 use crate::memory::machine::Hardware;
 use crate::memory::pools::PoolArc;
 use crate::percpu;
@@ -67,6 +67,8 @@ pub struct Thread {
     pub badge: Mutex<u64>,
     /// What the kernel says of it, as long as its call is a report.
     pub report: Mutex<Option<Report>>,
+    /// Where it handles reports of others.
+    pub handles: Mutex<Option<Handling>>,
     /// Whether its call is a report: see `ipc::report`.
     reports: AtomicBool,
     /// Its place among the threads that are ready or wait.
@@ -110,6 +112,7 @@ impl Thread {
             serving: Mutex::new(None),
             badge: Mutex::new(0),
             report: Mutex::new(None),
+            handles: Mutex::new(None),
             reports: AtomicBool::new(false),
             queued: Link::new(),
             siblings: Link::new(),
@@ -184,6 +187,7 @@ impl Thread {
             return Err(Error::InvalidState);
         }
         *run = Run::Started;
+        this.registers.set_foreign(this.process.is_foreign());
         threads.join(this.clone());
         drop((run, threads));
         scheduler::make_ready(this.clone());

@@ -36,6 +36,16 @@ impl Threads {
         self.started
     }
 
+    /// Returns how many started and have not ended.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Returns one that is told of the end if it comes, or was.
+    pub fn any(&self) -> Option<PoolArc<Thread>> {
+        self.untold.first().or_else(|| self.told.first()).cloned()
+    }
+
     /// Adds one that starts.
     pub fn join(&mut self, thread: PoolArc<Thread>) {
         self.untold.push_back(thread);

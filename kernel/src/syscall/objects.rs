@@ -1,6 +1,7 @@
 //! Calls that make objects and move handles.
 
 use super::{Answer, Request, Result, Stop, no_flags};
+use crate::ipc::handling;
 use crate::memory::machine::Hardware;
 use crate::process::handle::Object;
 use crate::process::{Process, Wait, end_operation, has_let_go_of, orphan};
@@ -92,7 +93,9 @@ pub(super) fn handle_close(request: &Request<'_>) -> Result {
     // The object is dropped behind the lock: it may hold much.
     let object = handles.remove(handle)?;
     drop(handles);
-    match orphan(object) {
+    let orphan = orphan(object);
+    handling::forget_closed(request.thread);
+    match orphan {
         Some(process) => {
             let (_, outcome) = end_operation(process).begin(request.thread);
             Ok(Answer::Then(0, outcome))

@@ -6,7 +6,7 @@ use crate::process::handle::Object;
 use crate::process::{
     Cloning, Handler, Life, Operation, Outcome, Process, Thread, Wait, end_operation, is_let_go,
 };
-use vellum_abi::{Error, ExitKind, ExitReport, Handle, Rights};
+use vellum_abi::{Error, ExitKind, ExitReport, Handle, HandlerFlags, Rights};
 use vellum_sched::Task;
 
 pub(super) fn exit(request: &Request<'_>) -> Result {
@@ -59,7 +59,7 @@ pub(super) fn process_wait(request: &Request<'_>) -> Result {
 
 pub(super) fn process_set_handler(request: &Request<'_>) -> Result {
     let [target, endpoint, flags, ..] = *request.arguments;
-    super::no_flags(flags)?;
+    let flags = HandlerFlags::from_bits(flags).ok_or(Error::InvalidFlags)?;
     let target = Process::target(request.process(), target, Rights::MANAGE)?;
     let handler = if endpoint == 0 {
         None
@@ -67,10 +67,7 @@ pub(super) fn process_set_handler(request: &Request<'_>) -> Result {
         let (endpoint, badge) = ipc::find(request.process(), endpoint, Rights::WRITE)?;
         Some(Handler { endpoint, badge })
     };
-    if !target.is_alive() {
-        return Err(Error::InvalidState.into());
-    }
-    target.set_handler(handler);
+    target.set_handler(handler, flags.contains(HandlerFlags::FOREIGN))?;
     Ok(Answer::Value(0))
 }
 

@@ -7,7 +7,9 @@ use crate::memory::pools::PoolArc;
 use crate::process::address::{Place, WordWait};
 use crate::process::handle::Object;
 use crate::process::{Outcome, Process, Thread, Wait};
-use vellum_abi::{Error, Handle, MAX_WAKE, Registers, Rights, WaitFlags};
+use vellum_abi::{
+    Error, Handle, MAX_WAKE, RegisterSet, Registers, Rights, VectorRegisters, WaitFlags,
+};
 use vellum_sched::{Priority, Task};
 use vellum_vm::addr::UserPointer;
 
@@ -27,22 +29,49 @@ pub(super) fn thread_create(request: &Request<'_>) -> Result {
 }
 
 pub(super) fn thread_read_registers(request: &Request<'_>) -> Result {
-    let [thread, out, ..] = *request.arguments;
+    let [thread, out, set, ..] = *request.arguments;
+    let set = RegisterSet::from_number(set).ok_or(Error::InvalidFlags)?;
     let thread = thread_of(request, thread, Rights::INSPECT)?;
-    let registers = thread.with_registers(|context| context.registers())?;
-    user::write_words(request.process(), out, registers.to_words())?;
+    match set {
+        RegisterSet::General => {
+            let registers = thread.with_registers(|context| context.registers())?;
+            user::write_words(request.process(), out, registers.to_words())?;
+        }
+        RegisterSet::Vectors => {
+            let random = thread.registers.random();
+            let registers = thread.with_registers(|context| context.vectors(random))?;
+            user::write_words(request.process(), out, registers.to_words())?;
+        }
+    }
     Ok(Answer::Value(0))
 }
 
 pub(super) fn thread_write_registers(request: &Request<'_>) -> Result {
-    let [thread, from, ..] = *request.arguments;
+    let [thread, from, set, ..] = *request.arguments;
+    let set = RegisterSet::from_number(set).ok_or(Error::InvalidFlags)?;
     let thread = thread_of(request, thread, Rights::MANAGE)?;
+    if set == RegisterSet::Vectors {
+        return write_vectors(request, &thread, from);
+    }
     let words = user::read_words::<{ Registers::WORDS }>(request.process(), from)?;
     let registers = Registers::from_words(&words);
     if registers.pstate & !Registers::PSTATE_MASK != 0 {
         return Err(Error::InvalidRegisters.into());
     }
     thread.with_registers(|context| context.set_registers(&registers))?;
+    Ok(Answer::Value(0))
+}
+
+fn write_vectors(request: &Request<'_>, thread: &Thread, from: u64) -> Result {
+    let words = user::read_words::<{ VectorRegisters::WORDS }>(request.process(), from)?;
+    let registers = VectorRegisters::from_words(&words);
+    if registers.random & !VectorRegisters::RANDOM_MASK != 0 {
+        return Err(Error::InvalidRegisters.into());
+    }
+    thread.with_registers(|context| {
+        context.set_vectors(&registers);
+        thread.registers.set_random(registers.random);
+    })?;
     Ok(Answer::Value(0))
 }
 

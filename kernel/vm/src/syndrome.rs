@@ -9,6 +9,7 @@ use vellum_abi::{ExitKind, FaultAccess};
 const EC_UNKNOWN: u64 = 0x00;
 const EC_FP_TRAP: u64 = 0x07;
 const EC_ILLEGAL_STATE: u64 = 0x0e;
+const EC_SVC64: u64 = 0x15;
 const EC_SYSTEM_REGISTER: u64 = 0x18;
 const EC_SVE_TRAP: u64 = 0x19;
 const EC_SME_TRAP: u64 = 0x1d;
@@ -58,6 +59,13 @@ pub struct Abort {
 #[inline]
 pub const fn class(esr: u64) -> u64 {
     esr >> 26 & 0x3f
+}
+
+/// Returns whether the exception is a supervisor call.
+#[must_use]
+#[inline]
+pub const fn is_call(esr: u64) -> bool {
+    class(esr) == EC_SVC64
 }
 
 /// Decodes a data or instruction abort. FAR keeps the tag of the pointer on every abort.

@@ -7,7 +7,8 @@ extern crate alloc;
 
 use core::arch::asm;
 use vellum_user::abi::{
-    Action, Error, ExitKind, ExitReport, FaultAccess, FaultReport, Handle, PAGE_SIZE, Protection,
+    Action, Error, ExitKind, ExitReport, FaultAccess, FaultReport, Handle, HandlerFlags, PAGE_SIZE,
+    Protection, TagControl, TagMode, VectorRegisters,
 };
 use vellum_user::calls::{self, Received};
 use vellum_user::mapping::{MapRequest, PAGE};
@@ -32,6 +33,10 @@ fn main(_: &Arguments) -> Result<(), Error> {
     check!("free frames and kernel memory after children", at_rest(), before);
     a_page_that_the_handler_maps_is_read()?;
     answers_are_done()?;
+    vectors_and_tags_are_open()?;
+    if system::tags_supported() {
+        an_asynchronous_fault_costs_no_call()?;
+    }
     bad_answers_change_nothing()?;
     check!("free frames and kernel memory afterwards", at_rest(), before);
     Ok(())
@@ -131,9 +136,9 @@ fn handled(
     };
     // SAFETY: joined before the endpoint goes.
     let server = unsafe { scoped(serve) }?;
-    calls::process_set_handler(Handle::SELF, Some(told.handle()), 0)?;
+    calls::process_set_handler(Handle::SELF, Some(told.handle()), HandlerFlags::NONE)?;
     body_fn();
-    calls::process_set_handler(Handle::SELF, None, 0)?;
+    calls::process_set_handler(Handle::SELF, None, HandlerFlags::NONE)?;
     let stopped = endpoint.call(STOP);
     check!("the handler stops", stopped.map(|Received { words, .. }| words), Ok([0; 4]));
     server.join().unwrap_or(Err(Error::PartnerGone))
@@ -205,6 +210,70 @@ fn answers_are_done() -> Result<(), Error> {
     check!("one fault", behind, 1);
     core::mem::forget(caller);
     Ok(())
+}
+
+/// The handler reads what is in FP and SIMD registers, and what it writes is there afterwards.
+fn vectors_and_tags_are_open() -> Result<(), Error> {
+    let tags = system::tags_supported();
+    let change = |_: &FaultReport| {
+        let caller = Handle::CALLER;
+        let mut vectors = calls::thread_read_vectors(caller).unwrap_or_else(failed);
+        check!("the first and the last", (vectors.q[0], vectors.q[31]), ([3, 0], [7, 9]));
+        (vectors.q[0], vectors.q[31]) = ([30, 0], [70, 90]);
+        vectors.random = 0x1234 << 8 | 5;
+        check!("write", calls::thread_write_vectors(caller, &vectors), Ok(()));
+        check!("what was written", calls::thread_read_vectors(caller), Ok(vectors));
+        let bad = VectorRegisters { random: 1 << 40, ..vectors };
+        let written = calls::thread_write_vectors(caller, &bad);
+        check!("no such tag", written, Err(Error::InvalidRegisters));
+        if tags {
+            let control = calls::thread_tag_mode(caller).unwrap_or_else(failed);
+            let none = TagControl { mode: TagMode::None, exclude: 0xff };
+            check!("the mode", calls::thread_set_tag_mode(caller, none), Ok(()));
+            check!("and that it is so", calls::thread_tag_mode(caller), Ok(none));
+            check!("and back", calls::thread_set_tag_mode(caller, control), Ok(()));
+        }
+        calls::answer(Action::Skip)
+    };
+    let faults = handled(change, || {
+        let (first, low, high): (u64, u64, u64);
+        // SAFETY: the handler goes on behind the breakpoint.
+        unsafe {
+            asm!(
+                "mov x9, #3", "fmov d0, x9", "mov x9, #7", "fmov d31, x9", "mov x9, #9",
+                "fmov v31.d[1], x9",
+                "brk #2",
+                "fmov x9, d0", "fmov x10, d31", "fmov x11, v31.d[1]",
+                out("x9") first, out("x10") low, out("x11") high, out("v0") _, out("v31") _,
+                options(nostack),
+            );
+        }
+        check!("vectors afterwards", [first, low, high], [30, 70, 90]);
+    })?;
+    check!("one breakpoint", faults, 1);
+    Ok(())
+}
+
+/// The entry that shows an asynchronous tag check fault is that of a call, which is made nevertheless.
+fn an_asynchronous_fault_costs_no_call() -> Result<(), Error> {
+    let page = MapRequest::anonymous(PAGE).tagged().map()?;
+    page.set_tags(5);
+    let resume = |report: &FaultReport| {
+        check!("the kind", report.kind, ExitKind::TagCheckAsync);
+        calls::answer(Action::Resume)
+    };
+    let control = calls::thread_tag_mode(Handle::SELF)?;
+    let mode = TagMode::Asynchronous;
+    let faults = handled(resume, || {
+        let set = calls::thread_set_tag_mode(Handle::SELF, TagControl { mode, ..control });
+        check!("asynchronous", set, Ok(()));
+        page.write_as(7, 0, 1);
+        let nanoseconds = calls::clock();
+        check!("the call was made", nanoseconds != 0);
+        check!("back", calls::thread_set_tag_mode(Handle::SELF, control), Ok(()));
+    })?;
+    check!("one asynchronous fault", faults, 1);
+    page.unmap()
 }
 
 fn failed<T>(error: Error) -> T {

@@ -1,20 +1,21 @@
 //! Calls about who is told of a process's faults.
 
 use super::{Received, call};
-use vellum_abi::{Action, Call, Error, FaultReport, Handle, MESSAGE_WORDS};
+use vellum_abi::{Action, Call, Error, FaultReport, Handle, HandlerFlags, MESSAGE_WORDS};
 
 /// Sets where faults of a process are reported, under the badge of the handle; `None` for nowhere.
 ///
 /// # Errors
-/// `InvalidState` if the process ends; `MissingRight`, and those of the handles.
+/// `InvalidState` if the process ends, or if it has started and its calls would change sides; `MissingRight`, and those of the handles.
 pub fn process_set_handler(
     process: Handle,
     endpoint: Option<Handle>,
-    flags: u64,
+    flags: HandlerFlags,
 ) -> Result<(), Error> {
     let endpoint = endpoint.map_or(0, Handle::to_word);
     // SAFETY: no memory changes.
-    unsafe { call(Call::ProcessSetHandler, [process.to_word(), endpoint, flags]) }.map(|_| ())
+    unsafe { call(Call::ProcessSetHandler, [process.to_word(), endpoint, flags.bits()]) }
+        .map(|_| ())
 }
 
 impl Received {

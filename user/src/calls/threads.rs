@@ -2,7 +2,9 @@
 
 use super::{call, handle, query};
 use core::sync::atomic::AtomicU32;
-use vellum_abi::{Call, Error, Handle, Registers, TagControl, WaitFlags};
+use vellum_abi::{
+    Call, Error, Handle, RegisterSet, Registers, TagControl, VectorRegisters, WaitFlags,
+};
 
 /// Makes a stopped thread in a process. When it has ended, the kernel clears the 4 bytes at `word` there,
 /// unless that is 0, and wakes who waits for them.
@@ -33,6 +35,31 @@ pub fn thread_write_registers(thread: Handle, registers: &Registers) -> Result<(
     let address = words.as_ptr().expose_provenance() as u64;
     // SAFETY: the call reads the record only.
     unsafe { call(Call::ThreadWriteRegisters, [thread.to_word(), address]) }.map(|_| ())
+}
+
+/// Returns a stopped thread's FP and SIMD registers.
+///
+/// # Errors
+/// As for [`thread_read_registers`].
+pub fn thread_read_vectors(thread: Handle) -> Result<VectorRegisters, Error> {
+    let mut words = [0; VectorRegisters::WORDS];
+    let address = words.as_mut_ptr().expose_provenance() as u64;
+    let arguments = [thread.to_word(), address, RegisterSet::Vectors as u64];
+    // SAFETY: the kernel writes the record's own words only, which are `words`.
+    unsafe { call(Call::ThreadReadRegisters, arguments) }?;
+    Ok(VectorRegisters::from_words(&words))
+}
+
+/// Writes a stopped thread's FP and SIMD registers.
+///
+/// # Errors
+/// As for [`thread_write_registers`].
+pub fn thread_write_vectors(thread: Handle, registers: &VectorRegisters) -> Result<(), Error> {
+    let words = registers.to_words();
+    let address = words.as_ptr().expose_provenance() as u64;
+    let arguments = [thread.to_word(), address, RegisterSet::Vectors as u64];
+    // SAFETY: the call reads the record only.
+    unsafe { call(Call::ThreadWriteRegisters, arguments) }.map(|_| ())
 }
 
 /// Lets a stopped thread run.

@@ -9,7 +9,7 @@
 
 use crate::arch::page_fill::has_tags;
 use core::mem::offset_of;
-use vellum_abi::Registers;
+use vellum_abi::{Registers, VectorRegisters};
 
 /// PSTATE.TCO in SPSR_EL1: tag checks are overridden.
 const TCO: u64 = 1 << 25;
@@ -127,6 +127,17 @@ impl Context {
         x[30] = self.x30;
         let pstate = self.spsr & Registers::PSTATE_MASK;
         Registers { x, sp: self.sp_el0, pc: self.elr, pstate, tpidr: self.tpidr }
+    }
+
+    /// Returns FP and SIMD registers. Only for a thread that is stopped; `random` is not here.
+    pub fn vectors(&self, random: u64) -> VectorRegisters {
+        VectorRegisters { q: self.vectors, fpcr: self.fpcr, fpsr: self.fpsr, random }
+    }
+
+    /// Sets FP and SIMD registers. Only for a thread that is stopped.
+    pub fn set_vectors(&mut self, registers: &VectorRegisters) {
+        self.vectors = registers.q;
+        (self.fpcr, self.fpsr) = (registers.fpcr, registers.fpsr);
     }
 
     /// Sets the registers, FP and SIMD left out. Only for a thread that is stopped.

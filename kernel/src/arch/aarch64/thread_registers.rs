@@ -2,7 +2,7 @@
 //! tags, and the event counter that it has selected.
 //!
 //! Owns: SCTLR_EL1.TCF0, GCR_EL1, RGSR_EL1, TFSRE0_EL1 and PMSELR_EL0, and which table of vectors
-//! a thread enters the kernel by. Refuses to know: threads. Invariant: whenever the kernel runs for
+//! a thread enters the kernel by, which also says whose its calls are. Refuses to know: threads. Invariant: whenever the kernel runs for
 //! a thread TFSRE0_EL1 is zero: the vector of a thread with asynchronous checks ends the thread
 //! otherwise, no other thread can set it, and the kernel's own copies never do.
 
@@ -10,7 +10,7 @@ use super::vectors::{self, Table};
 use crate::arch::page_fill::has_tags;
 use crate::arch::sysreg::{GCR_EL1, PMSELR_EL0, RGSR_EL1, SCTLR_EL1, TFSRE0_EL1};
 use crate::arch::{cpu, pmu};
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tock_registers::interfaces::{ReadWriteable, Readable, Writeable};
 use vellum_abi::{TagControl, TagMode};
 
@@ -26,6 +26,8 @@ pub struct ThreadRegisters {
     random: AtomicU64,
     /// PMSELR_EL0 while the thread is not running.
     counter: AtomicU64,
+    /// Whether its process is foreign.
+    foreign: AtomicBool,
 }
 
 impl ThreadRegisters {
@@ -37,6 +39,7 @@ impl ThreadRegisters {
             control: AtomicU64::new(control),
             random: AtomicU64::new(FIRST_RANDOM),
             counter: AtomicU64::new(0),
+            foreign: AtomicBool::new(false),
         }
     }
 
@@ -54,8 +57,28 @@ impl ThreadRegisters {
     /// Decides what tag checks of the running thread do. The CPU has tags.
     pub fn change_tag_control(&self, control: TagControl) {
         self.set_tag_control(control);
-        apply(control);
+        apply(control, self.is_foreign());
         cpu::isb();
+    }
+
+    /// Decides whose the calls of a thread are that does not run yet.
+    pub fn set_foreign(&self, foreign: bool) {
+        self.foreign.store(foreign, Ordering::Relaxed);
+    }
+
+    #[inline]
+    fn is_foreign(&self) -> bool {
+        self.foreign.load(Ordering::Relaxed)
+    }
+
+    /// Returns RGSR_EL1 of a thread that is not running.
+    pub fn random(&self) -> u64 {
+        self.random.load(Ordering::Relaxed)
+    }
+
+    /// Sets RGSR_EL1 of a thread that is not running.
+    pub fn set_random(&self, random: u64) {
+        self.random.store(random, Ordering::Relaxed);
     }
 
     /// Keeps what the running thread may have changed by itself.
@@ -77,26 +100,29 @@ impl ThreadRegisters {
         }
         if has_tags() {
             RGSR_EL1.set(self.random.load(Ordering::Relaxed));
-            apply(self.tag_control());
+            apply(self.tag_control(), self.is_foreign());
             // The kernel may copy for the thread before it goes back to user code.
             cpu::isb();
+        } else {
+            vectors::choose(Table::Plain, self.is_foreign());
         }
     }
 }
 
 /// Sets what depends on the mode and the excluded tags.
 #[inline]
-fn apply(control: TagControl) {
+fn apply(control: TagControl, foreign: bool) {
     SCTLR_EL1.modify(SCTLR_EL1::TCF0.val(control.mode as u64));
     GCR_EL1.set(u64::from(control.exclude));
-    vectors::choose(match control.mode {
+    let table = match control.mode {
         TagMode::None | TagMode::Synchronous => Table::Tags,
         TagMode::Asynchronous | TagMode::Asymmetric => {
             // Nothing that happened before is this thread's.
             TFSRE0_EL1.set(0);
             Table::AsynchronousTags
         }
-    });
+    };
+    vectors::choose(table, foreign);
 }
 
 /// Forgets asynchronous tag check faults of EL0. The CPU has tags.

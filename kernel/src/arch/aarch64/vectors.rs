@@ -52,6 +52,9 @@ unsafe extern "C" {
     static vectors: u8;
     static vectors_tags: u8;
     static vectors_asynchronous_tags: u8;
+    static foreign_vectors: u8;
+    static foreign_vectors_tags: u8;
+    static foreign_vectors_asynchronous_tags: u8;
     static emergency_stack: u8;
     /// Loads the thread that `crate::trap::switch` names and runs it. The stack is given up.
     fn vectors_enter() -> !;
@@ -59,7 +62,9 @@ unsafe extern "C" {
     fn vectors_call_on(stack: u64, function: extern "C" fn() -> !) -> !;
 }
 
-/// A table of vectors. They differ in what entry from EL0 does about tags.
+/// A table of vectors. They differ in what entry from EL0 does about tags. There are two of each: one for
+/// programs that call this kernel, and one for foreign processes, whose calls mean something to somebody
+/// else; so that no program's call pays for the question whose it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Table {
     /// Nothing: for a CPU without tags, whose PSTATE has no TCO.
@@ -72,18 +77,21 @@ pub enum Table {
 
 /// Makes the plain vectors those of this CPU.
 pub fn install() {
-    choose(Table::Plain);
+    choose(Table::Plain, false);
     crate::arch::cpu::isb();
 }
 
 /// Chooses the vectors of this CPU from the next return to EL0 on, which synchronises context. All
 /// tables do the same about exceptions of the kernel.
 #[inline]
-pub fn choose(table: Table) {
-    let first = match table {
-        Table::Plain => &raw const vectors,
-        Table::Tags => &raw const vectors_tags,
-        Table::AsynchronousTags => &raw const vectors_asynchronous_tags,
+pub fn choose(table: Table, foreign: bool) {
+    let first = match (table, foreign) {
+        (Table::Plain, false) => &raw const vectors,
+        (Table::Tags, false) => &raw const vectors_tags,
+        (Table::AsynchronousTags, false) => &raw const vectors_asynchronous_tags,
+        (Table::Plain, true) => &raw const foreign_vectors,
+        (Table::Tags, true) => &raw const foreign_vectors_tags,
+        (Table::AsynchronousTags, true) => &raw const foreign_vectors_asynchronous_tags,
     };
     VBAR_EL1.set(first.addr() as u64);
 }
@@ -131,6 +139,7 @@ global_asm!(
     vectors = const VECTORS,
     context = const offset_of!(PerCpu, context),
     system_call = sym crate::trap::system_call,
+    foreign_call = sym crate::trap::foreign_call,
     abort = sym crate::trap::abort,
     exception = sym crate::trap::exception,
     interrupt = sym crate::trap::interrupt,

@@ -76,7 +76,8 @@ emergency_stack:
     .endif
     .endm
 
-    .macro vector_table name, tags, asynchronous
+    // `call` is what serves `svc`: the system call, or for a foreign process whoever is told of it.
+    .macro vector_table name, tags, asynchronous, call
     .balign 2048
     .global \name
 \name:
@@ -127,7 +128,7 @@ emergency_stack:
     ubfx    x2, x1, #26, #6
     cmp     x2, #0x15
     b.ne    user_exception
-    bl      {system_call}
+    bl      \call
     cbz     x0, resume
     b       leave
 
@@ -135,6 +136,9 @@ emergency_stack:
     vector
     save_caller_saved
     to_kernel_stack
+    .if     \asynchronous
+    mov     x1, xzr // no syndrome
+    .endif
     begin_checks \tags, \asynchronous
     bl      {interrupt}
     cbz     x0, resume
@@ -163,9 +167,12 @@ emergency_stack:
     .endm
 
     .pushsection .text.vectors, "ax"
-    vector_table vectors, 0, 0
-    vector_table vectors_tags, 1, 0
-    vector_table vectors_asynchronous_tags, 1, 1
+    vector_table vectors, 0, 0, {system_call}
+    vector_table vectors_tags, 1, 0, {system_call}
+    vector_table vectors_asynchronous_tags, 1, 1, {system_call}
+    vector_table foreign_vectors, 0, 0, {foreign_call}
+    vector_table foreign_vectors_tags, 1, 0, {foreign_call}
+    vector_table foreign_vectors_asynchronous_tags, 1, 1, {foreign_call}
 
     // Any synchronous exception from EL0 but a system call. x0 context, x1 ESR, x2 its class:
     // 0x20 and 0x24 are instruction and data aborts.
@@ -181,7 +188,8 @@ user_exception:
     cbz     x0, resume
     b       leave
 
-    // Whatever the entry was for, the thread did an access before that it may not. x0 context.
+    // Whatever the entry was for, the thread did an access before that it may not. x0 context, x1 ESR or,
+    // after an interrupt, 0.
 asynchronous_tag_fault:
     bl      {asynchronous_tag_fault}
     cbnz    x0, leave

@@ -17,8 +17,8 @@ use Value::{
     MemoryNotWritten, Notification, Number, Own, Pattern, Stack, TaggedPointer, Text, Thread,
 };
 use vellum_user::abi::{
-    Call, Error, MapFlags, PAGE_SIZE, PRIORITIES, Policy, Protection, RemapFlags, Rights, USER_END,
-    USER_START, WaitFlags,
+    Call, Error, HandlerFlags, MapFlags, PAGE_SIZE, PRIORITIES, Policy, Protection, RegisterSet,
+    RemapFlags, Rights, USER_END, USER_START, WaitFlags,
 };
 use vellum_user::loader::layout::{GUARD_BYTES, STACK_BYTES, START_BLOCK};
 
@@ -87,6 +87,8 @@ const BOTTOM: Value = Number(USER_START);
 const EVERYTHING: Value = Number(USER_END - USER_START);
 /// What programs begin with.
 const USUAL: Value = Number(16);
+const FOREIGN: Value = Number(HandlerFlags::FOREIGN.bits());
+const VECTORS: Value = Number(RegisterSet::Vectors as u64);
 const SHARED_WORD: Value = Number(WaitFlags::SHARED.bits());
 /// From the guard on: both are mapped, and the guard is sealed.
 const GUARD_AND_STACK: Value = Number(GUARD_BYTES + STACK_BYTES);
@@ -317,6 +319,9 @@ pub(crate) const CASES: &[Case] = cases! {
     ThreadSetPriority "what it has" [Own, USUAL] => Allowed(Nothing);
     ProcessSetHandler "none" [Child, NONE] => Allowed(Nothing);
     ProcessSetHandler "an endpoint" [Child, Endpoint] => Allowed(Nothing);
+    ProcessSetHandler "foreign after the start" [Own, Endpoint, FOREIGN] => Refused(InvalidState);
+    ThreadReadRegisters "vectors" [Thread, BUFFER, VECTORS] => Allowed(Nothing);
+    ThreadWriteRegisters "vectors" [Thread, Number(RECORDS + 2048), VECTORS] => Allowed(Nothing);
     ProcessSetHandler "of a dead process" [Dead, Endpoint] => Refused(InvalidState);
     // waiting at an address.
     AddressWait "another value" [BUFFER, Number(1), NONE] => Allowed(Undo::Value(0));

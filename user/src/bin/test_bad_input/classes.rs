@@ -391,6 +391,7 @@ pub(crate) const fn tables(kind: Kind) -> &'static [&'static [Bad]] {
         Kind::WokenWord => &[NOT_USER, NOT_WAITED],
         Kind::Word => &[WORDS],
         Kind::Priority => &[PRIORITIES_BEYOND],
+        Kind::RegisterSet | Kind::HandlerFlags => &[MEMORY_FLAGS],
         Kind::WaitFlags => &[MEMORY_FLAGS],
     }
 }

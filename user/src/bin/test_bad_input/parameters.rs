@@ -4,13 +4,13 @@ use crate::scene::{HOLE, OBJECT_BYTES, RECORDS, TAGGED, Value, WRITABLE};
 use Kind::{
     AcknowledgedInterrupt, Advice, AdvisedRange, AnyByte, AnyWord, AwaitedNotification, BytesIn,
     BytesOut, CalledEndpoint, ClonedProcess, Content, CopyRights, Flags, HandlerEndpoint,
-    InspectedAccount, InspectedMemory, InspectedProcess, InspectedThread, InspectedThreadOrOwn,
-    Length, ManagedAccount, ManagedEndpoint, ManagedInterrupt, ManagedProcess, ManagedThread,
-    ManagedThreadOrOwn, MapOptions, MappedObject, MemoryFlags, NewLength, NewRange, NewRangeLength,
-    ObjectOffset, OpenHandle, Place, Priority, Protection, QueriedRange, RaisedNotification,
-    RangeLength, ReceivedEndpoint, RecordIn, RecordOut, RemapFlags, SentHandle, Size, Tag, TagMode,
-    TagSet, TheirBytesIn, TheirBytesOut, TheirTags, TransferredHandle, WaitFlags, WaitedWord,
-    WokenWord, Word,
+    HandlerFlags, InspectedAccount, InspectedMemory, InspectedProcess, InspectedThread,
+    InspectedThreadOrOwn, Length, ManagedAccount, ManagedEndpoint, ManagedInterrupt,
+    ManagedProcess, ManagedThread, ManagedThreadOrOwn, MapOptions, MappedObject, MemoryFlags,
+    NewLength, NewRange, NewRangeLength, ObjectOffset, OpenHandle, Place, Priority, Protection,
+    QueriedRange, RaisedNotification, RangeLength, ReceivedEndpoint, RecordIn, RecordOut,
+    RegisterSet, RemapFlags, SentHandle, Size, Tag, TagMode, TagSet, TheirBytesIn, TheirBytesOut,
+    TheirTags, TransferredHandle, WaitFlags, WaitedWord, WokenWord, Word,
 };
 use Value::{
     Anonymous, Child, Dead, Endpoint, Interrupt, Memory, Notification, Number, Own, Thread,
@@ -130,6 +130,10 @@ pub(crate) enum Kind {
     SentHandle,
     /// What 4 bytes can hold.
     Word,
+    /// Which registers.
+    RegisterSet,
+    /// The flags of `process_set_handler`.
+    HandlerFlags,
     /// A priority.
     Priority,
     /// The flags of `address_wait`.
@@ -256,7 +260,7 @@ pub(crate) const fn parameters(call: Call) -> &'static [Parameter] {
         }
         Call::ProcessWait => const { &[of(InspectedProcess, Dead), of(RecordOut, BUFFER)] },
         Call::ProcessSetHandler => {
-            const { &[of(ManagedProcess, Child), of(HandlerEndpoint, Endpoint), of(Flags, NONE)] }
+            const { &[of(ManagedProcess, Child), of(HandlerEndpoint, Endpoint), of(HandlerFlags, NONE)] }
         }
         Call::ProcessKill => const { &[of(ManagedProcess, Child)] },
         Call::ThreadCreate => const { &[of(ManagedProcess, Child), of(WokenWord, NONE)] },
@@ -289,10 +293,16 @@ pub(crate) const fn parameters(call: Call) -> &'static [Parameter] {
             const { &[of(WokenWord, BUFFER), of(AnyWord, NONE), of(WaitFlags, NONE)] }
         }
         Call::ThreadReadRegisters => {
-            const { &[of(InspectedThread, Thread), of(RecordOut, BUFFER)] }
+            const { &[of(InspectedThread, Thread), of(RecordOut, BUFFER), of(RegisterSet, NONE)] }
         }
         Call::ThreadWriteRegisters => {
-            const { &[of(ManagedThread, Thread), of(RecordIn, Number(RECORDS + 2048))] }
+            const {
+                &[
+                    of(ManagedThread, Thread),
+                    of(RecordIn, Number(RECORDS + 2048)),
+                    of(RegisterSet, NONE),
+                ]
+            }
         }
         Call::ThreadStart => const { &[of(ManagedThread, Thread)] },
         Call::ProcessClone => const { &[of(ClonedProcess, Own)] },
