@@ -1,12 +1,14 @@
 //! Who runs where: queues of threads, and the choice of a CPU.
 //!
-//! Owns: intrusive lists ([`list`]), the threads of one CPU that could run, by priority ([`ready`]), and
-//! how several CPUs share the work ([`cpus`]). Refuses to know: what a thread is, how one is switched
-//! to, and what interrupts a CPU: the kernel plugs these in by [`Machine`] and [`Task`], tests plug in
-//! what an explorer can interleave. Nothing here allocates, blocks or can fail.
+//! Owns: intrusive lists ([`list`]), the threads of one CPU that could run, by priority ([`ready`]),
+//! how several CPUs share the work ([`cpus`]), whose time is over and when ([`wheel`], [`timers`]), and why
+//! a wait ends early ([`stop`]). Refuses to know: what a thread is, how one is switched
+//! to, and what interrupts a CPU: the kernel plugs these in by [`Machine`], [`Task`] and [`Sleeper`], tests
+//! plug in what an explorer can interleave. Nothing here allocates, blocks or can fail.
 //!
-//! The invariant that others rely on: a thread that was made ready is run by some CPU, whatever the
-//! others do at the same time, and no CPU waits for an interrupt while a thread could run on it.
+//! The invariants that others rely on: a thread that was made ready is run by some CPU, whatever the
+//! others do at the same time, and no CPU waits for an interrupt while a thread could run on it. A thread
+//! whose time is running is told when it is over, never before, unless it says that it goes on.
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -14,10 +16,16 @@
 pub mod cpus;
 pub mod list;
 pub mod ready;
+pub mod stop;
+pub mod timers;
+pub mod wheel;
 
 pub use cpus::{Cpus, MAX_CPUS, Turn};
 pub use list::{Link, List, Member};
 pub use ready::{Priority, Ready};
+pub use stop::{Reason, Stop};
+pub use timers::Timers;
+pub use wheel::{Sleeper, Step, Timed, Timer, Wheel};
 
 use core::sync::atomic::AtomicUsize;
 

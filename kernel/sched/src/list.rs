@@ -134,7 +134,12 @@ impl<T: Member<L>, L> List<T, L> {
 
     /// Takes a member out, wherever it is. Returns whether it was in this list.
     pub fn remove(&mut self, member: &T) -> bool {
-        if member.link().0.lock().list != self.address() {
+        self.remove_if(member, || true)
+    }
+
+    /// As [`Self::remove`], unless `is_meant_fn` says no. It is asked only about who is in this list.
+    pub fn remove_if(&mut self, member: &T, is_meant_fn: impl FnOnce() -> bool) -> bool {
+        if member.link().0.lock().list != self.address() || !is_meant_fn() {
             return false;
         }
         let (before, behind) = self.leave(member);

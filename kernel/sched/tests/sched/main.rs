@@ -5,3 +5,5 @@
 mod lists;
 mod machine;
 mod races;
+mod stops;
+mod timers;

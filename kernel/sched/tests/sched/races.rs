@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// Runs a race under random schedules and under schedules with few, far-reaching preemptions.
-fn explore(race_fn: fn()) {
+pub(crate) fn explore(race_fn: fn()) {
     let number = std::env::var("VELLUM_MODEL_SCHEDULES").ok().and_then(|text| text.parse().ok());
     let count = number.unwrap_or(4000);
     let config = || {
