@@ -8,6 +8,7 @@
 //! a time without locks. Others only read its counters, which are atomic.
 
 use crate::arch::context::Context;
+use crate::arch::timer::Uses;
 use crate::memory::frame_cache::FrameCache;
 use crate::memory::layout::{MAX_CPUS, STACK_SIZE, stack_bottom};
 use crate::memory::pools::PoolArc;
@@ -29,6 +30,8 @@ pub struct PerCpu {
     pending: UnsafeCell<Option<Outcome>>,
     /// Which CPU it is.
     id: usize,
+    /// What its timer is armed for.
+    pub timer: Uses,
     /// Free frames at hand.
     pub frames: FrameCache,
 }
@@ -50,6 +53,7 @@ pub unsafe fn install(id: usize) -> u64 {
         current: UnsafeCell::new(None),
         pending: UnsafeCell::new(None),
         id,
+        timer: Uses::new(),
         frames: FrameCache::new(),
     };
     // SAFETY: By 1 the memory is mapped and unused; the address is a multiple of the alignment.

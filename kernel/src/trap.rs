@@ -12,7 +12,7 @@ use crate::memory::machine::Hardware;
 use crate::percpu;
 use crate::platform::interrupts;
 use crate::process::scheduler::{self, Leave, leave};
-use crate::process::{Operation, Outcome, Process};
+use crate::process::{Operation, Outcome, Process, timing};
 use crate::syscall;
 use vellum_abi::{ExitKind, ExitReport, FaultAccess, FaultReport, TagMode};
 use vellum_vm::BlockFault;
@@ -153,14 +153,15 @@ pub extern "C" fn switch() -> *mut Context {
     next
 }
 
-/// Acknowledges everything that waits. Returns whether the timer's was there.
+/// Acknowledges everything that waits, and ends waits whose time is over. Returns whether the time slice is
+/// over.
 pub fn serve_interrupts() -> bool {
-    let timer = interrupts::serve(interrupt::arrived);
+    let slice_over = interrupts::serve(interrupt::arrived) && timing::serve();
     if frames::are_scarce() {
         frames::give_up_cache();
     }
     masked::point();
-    timer
+    slice_over
 }
 
 /// Deals with an abort that is no matter of mappings.

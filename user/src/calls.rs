@@ -13,22 +13,26 @@ mod threads;
 pub use accounts::{account_create, account_query, test};
 pub use handlers::{answer, process_set_handler, return_value};
 pub use messages::{
-    Received, endpoint_badge, endpoint_call, endpoint_create, endpoint_receive, endpoint_reply,
-    endpoint_reply_receive, interrupt_acknowledge, interrupt_bind, notification_create,
-    notification_raise, notification_wait,
+    Received, endpoint_badge, endpoint_call, endpoint_call_for, endpoint_create, endpoint_receive,
+    endpoint_receive_for, endpoint_reply, endpoint_reply_receive, endpoint_reply_receive_for,
+    interrupt_acknowledge, interrupt_bind, notification_create, notification_raise,
+    notification_wait, notification_wait_for,
 };
 pub use remap::remap;
 pub use tags::{tags_read, tags_write};
 pub use threads::{
-    address_wait, address_wake, thread_create, thread_exit, thread_kill, thread_read_registers,
-    thread_read_vectors, thread_set_priority, thread_set_tag_mode, thread_start, thread_tag_mode,
-    thread_write_registers, thread_write_vectors,
+    address_wait, address_wait_for, address_wake, thread_create, thread_exit, thread_interrupt,
+    thread_kill, thread_read_registers, thread_read_vectors, thread_set_priority,
+    thread_set_tag_mode, thread_start, thread_tag_mode, thread_write_registers,
+    thread_write_vectors,
 };
 
 use crate::raw;
+use crate::time::nanoseconds;
+use core::time::Duration;
 use vellum_abi::{
-    Advice, Call, Error, ExitReport, Handle, MapOptions, MappingInfo, ObjectInfo, Protection,
-    Rights, Stat, SystemInfo,
+    Advice, Call, Error, ExitReport, FOR_EVER, Handle, MapOptions, MappingInfo, ObjectInfo,
+    Protection, Rights, Stat, SystemInfo,
 };
 
 /// Turns (status, value) into a result.
@@ -343,7 +347,23 @@ pub fn process_clone(process: Handle) -> Result<Handle, Error> {
 /// # Errors
 /// `WouldDeadlock` for oneself, and those of the handle.
 pub fn process_wait(process: Handle) -> Result<ExitReport, Error> {
-    query(Call::ProcessWait, [process.to_word()]).map(ExitReport::from_words)
+    wait_until(process, FOR_EVER)
+}
+
+/// As [`process_wait`], for a time at most.
+///
+/// # Errors
+/// `TimedOut`; those of [`process_wait`].
+pub fn process_wait_for(process: Handle, timeout: Duration) -> Result<ExitReport, Error> {
+    wait_until(process, nanoseconds(timeout))
+}
+
+fn wait_until(process: Handle, timeout: u64) -> Result<ExitReport, Error> {
+    let mut words = [0; ExitReport::WORDS];
+    let out = words.as_mut_ptr().expose_provenance() as u64;
+    // SAFETY: the kernel writes the record's own words only, which are `words`.
+    unsafe { call(Call::ProcessWait, [process.to_word(), out, timeout]) }?;
+    Ok(ExitReport::from_words(words))
 }
 
 /// Ends a process.

@@ -3,6 +3,7 @@
 mod messages;
 
 use crate::calls;
+use core::time::Duration;
 use vellum_abi::{
     AccountInfo, Advice, Error, ExitReport, Handle, HandlerFlags, Limits, MapOptions, MappingInfo,
     MemoryFlags, ObjectInfo, Protection, Registers, RemapFlags, Rights, Stat,
@@ -277,6 +278,14 @@ impl Process {
         calls::process_wait(self.0)
     }
 
+    /// As [`Self::wait`], for a time at most.
+    ///
+    /// # Errors
+    /// Those of [`calls::process_wait_for`].
+    pub fn wait_for(&self, timeout: Duration) -> Result<ExitReport, Error> {
+        calls::process_wait_for(self.0, timeout)
+    }
+
     /// Ends the process.
     ///
     /// # Errors
@@ -341,5 +350,13 @@ impl Thread {
         // SAFETY: a `Thread` comes from `Process::thread`, so it runs in another process, or from
         // `from_handle`, whose caller answers for a thread of its own process.
         unsafe { calls::thread_start(self.0) }
+    }
+
+    /// Ends the call in which the thread waits for something. Returns whether it did.
+    ///
+    /// # Errors
+    /// Those of [`calls::thread_interrupt`].
+    pub fn interrupt(&self) -> Result<bool, Error> {
+        calls::thread_interrupt(self.0)
     }
 }

@@ -78,6 +78,8 @@ pub mod tags;
 pub mod testing;
 #[cfg(target_os = "none")]
 pub mod threads;
+#[cfg(target_os = "none")]
+pub mod time;
 
 #[cfg(target_os = "none")]
 pub use {

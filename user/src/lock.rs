@@ -6,8 +6,9 @@
 
 use crate::calls;
 use core::sync::atomic::{AtomicU32, Ordering};
+use core::time::Duration;
 use lock_api::{GuardNoSend, MutexGuard, RawMutex};
-use vellum_abi::{MAX_WAKE, WaitFlags};
+use vellum_abi::{Error, MAX_WAKE, WaitFlags};
 
 const FREE: u32 = 0;
 const TAKEN: u32 = 1;
@@ -66,6 +67,14 @@ impl Condition {
         let told = self.told.load(Ordering::Relaxed);
         // Who tells after this changes the word, and the wait ends at once.
         MutexGuard::unlocked(guard, || calls::address_wait(&self.told, told, WaitFlags::NONE));
+    }
+
+    /// As [`Self::wait`], for a time at most. Returns whether the time was not over: what is waited for may
+    /// be true all the same.
+    pub fn wait_for<T>(&self, guard: &mut MutexGuard<'_, WordLock, T>, timeout: Duration) -> bool {
+        let told = self.told.load(Ordering::Relaxed);
+        let wait_fn = || calls::address_wait_for(&self.told, told, WaitFlags::NONE, timeout);
+        MutexGuard::unlocked(guard, wait_fn) != Err(Error::TimedOut)
     }
 
     /// Wakes one who waits.

@@ -8,7 +8,8 @@ use vellum_abi::MESSAGE_WORDS;
 
 /// Makes a system call from plain numbers and returns (status, value): x0 and x1 afterwards.
 ///
-/// Meant for tests of bad input; programs use [`crate::calls`].
+/// Meant for tests of bad input; programs use [`crate::calls`]. A call that takes its timeout in x6 finds
+/// there whatever the program left.
 ///
 /// # Safety
 /// 1. If the kernel accepts the call, what it does to this process's memory (unmapping, replacing,
@@ -35,7 +36,7 @@ pub unsafe fn call(number: u64, arguments: [u64; 6]) -> (u64, u64) {
     (status, value)
 }
 
-/// Makes a system call whose message is in x1 to x5; returns status, handle, words and badge: x0, x1, x2 to
+/// Makes a system call whose message is in x1 to x5 and whose timeout is in x6; returns status, handle, words and badge: x0, x1, x2 to
 /// x5 and x6 afterwards.
 ///
 /// # Safety
@@ -46,6 +47,7 @@ pub unsafe fn exchange(
     first: u64,
     handle: u64,
     words: [u64; MESSAGE_WORDS],
+    timeout: u64,
 ) -> (u64, u64, [u64; MESSAGE_WORDS], u64) {
     let [mut w0, mut w1, mut w2, mut w3] = words;
     let (status, received, badge);
@@ -60,7 +62,7 @@ pub unsafe fn exchange(
             inlateout("x3") w1,
             inlateout("x4") w2,
             inlateout("x5") w3,
-            lateout("x6") badge,
+            inlateout("x6") timeout => badge,
             options(nostack),
         );
     }

@@ -1,4 +1,7 @@
 //! Call numbers.
+//!
+//! A call that waits takes a timeout, see [`crate::FOR_EVER`]: it answers `TimedOut` when that is over, never
+//! before, and `Interrupted` if `thread_interrupt` ends its wait. Then what it waited for did not happen.
 
 /// Defines [`Call`] from one table of number, variant, name and argument count.
 macro_rules! calls {
@@ -88,9 +91,9 @@ calls! {
     /// `(account)`: makes an empty process, the caller's child, that an account pays for: the one of
     /// a handle with MANAGE, or SELF for the caller's own. x1 = handle with every right.
     20 ProcessCreate "process_create" 1;
-    /// `(process, out: ExitReport)`: waits for the end of a process, any number of times. A process
+    /// `(process, out: ExitReport, timeout)`: waits for the end of a process, any number of times. A process
     /// that never starts ends by `process_kill` or when its last handle goes. Needs INSPECT.
-    21 ProcessWait "process_wait" 2;
+    21 ProcessWait "process_wait" 3;
     /// `(process)`: ends a process with the reason [`crate::ExitKind::Killed`]. Needs MANAGE.
     22 ProcessKill "process_kill" 1;
     /// `(process, word)`: makes a stopped thread of the caller's priority. When it has ended, the 4 bytes
@@ -152,9 +155,9 @@ calls! {
     /// urgent ones run, in turns. SELF is the caller. `NotPermitted` above what the caller had when it
     /// began. Needs MANAGE.
     41 ThreadSetPriority "thread_set_priority" 2;
-    /// `(address, value, flags)`: waits until `address_wake` names the address, unless the 4 bytes there
-    /// are not `value`. May also return for no reason. `flags` are [`crate::WaitFlags`].
-    42 AddressWait "address_wait" 3;
+    /// `(address, value, flags, timeout)`: waits until `address_wake` names the address, unless the 4 bytes
+    /// there are not `value`. May also return for no reason. `flags` are [`crate::WaitFlags`].
+    42 AddressWait "address_wait" 4;
     /// `(address, count, flags)`: wakes up to `count` threads that wait at an address, the longest
     /// first, and at most [`crate::MAX_WAKE`]. x1 = how many.
     43 AddressWake "address_wake" 3;
@@ -165,23 +168,27 @@ calls! {
     45 EndpointBadge "endpoint_badge" 2;
     /// `(endpoint, handle, w0, w1, w2, w3)`: sends a message to whoever receives at an endpoint, and waits
     /// for the answer. `handle` is one of the caller's with the rights above it (bits 63:32) that go
-    /// along, or 0. x1 = handle of the answer, or 0; x2 to x5 = its words. Needs WRITE, and TRANSFER of
-    /// the handle.
+    /// along, or 0. x1 = handle of the answer, or 0; x2 to x5 = its words. x6 is the timeout, of the call
+    /// and its answer together; with 0 nothing is sent. After `TimedOut` and `Interrupted` the call may have
+    /// been received; an answer to it is refused. Needs WRITE, and TRANSFER of the handle.
     46 EndpointCall "endpoint_call" 6;
     /// `(endpoint)`: waits for a message. x1 = its handle, or 0; x2 to x5 = its words; x6 = the badge of the
-    /// handle that was called by. A call that was received before and not answered fails. Needs READ.
+    /// handle that was called by. A call that was received before and not answered fails. x6 is the timeout.
+    /// Needs READ.
     47 EndpointReceive "endpoint_receive" 1;
     /// `(flags, handle, w0, w1, w2, w3)`: answers the call that the thread received last. `flags` are 0.
     48 EndpointReply "endpoint_reply" 6;
     /// `(endpoint, handle, w0, w1, w2, w3)`: `endpoint_reply`, then `endpoint_receive`. If the answer
-    /// fails, nothing is received.
+    /// fails, nothing is received; after `TimedOut`, `Interrupted` and `PartnerGone` it is given. x6 is the
+    /// timeout.
     49 EndpointReplyReceive "endpoint_reply_receive" 6;
     /// Makes a notification. x1 = handle with every right but MAP and EXECUTE.
     50 NotificationCreate "notification_create" 0;
     /// `(notification, bits)`: raises bits. Needs WRITE.
     51 NotificationRaise "notification_raise" 2;
-    /// `(notification)`: waits until bits are raised, and takes all that are. x1 = the bits. Needs READ.
-    52 NotificationWait "notification_wait" 1;
+    /// `(notification, timeout)`: waits until bits are raised, and takes all that are. x1 = the bits. Needs
+    /// READ.
+    52 NotificationWait "notification_wait" 2;
     /// `(process, endpoint, flags)`: from now on what the threads of a process would end it with is
     /// reported at an endpoint, under the badge of this handle ([`crate::FaultReport`]); 0 for nobody. A
     /// thread that was reported waits for the answer, an [`crate::Action`]. If there will be none, or the
@@ -195,6 +202,10 @@ calls! {
     /// `(interrupt)`: lets a line through again, which stays masked once it has fired. `InvalidState` if it
     /// is not bound. Needs WRITE.
     55 InterruptAcknowledge "interrupt_acknowledge" 1;
+    /// `(thread)`: ends the wait of a thread that waits in `address_wait`, `notification_wait`,
+    /// `endpoint_call`, `endpoint_receive`, `endpoint_reply_receive` or `process_wait`. x1 = 1 if it did, 0
+    /// if the thread does not wait so, and is left alone. Needs MANAGE.
+    56 ThreadInterrupt "thread_interrupt" 1;
 }
 
 #[cfg(test)]

@@ -16,6 +16,8 @@ pub enum Errno {
     Edeadlk,
     Epipe,
     Eopnotsupp,
+    Etimedout,
+    Eintr,
 }
 
 /// Defines [`Error`] from one table of number, variant, class and message.
@@ -123,6 +125,10 @@ errors! {
     34 PartnerGone Epipe "partner is gone";
     /// An answer to the kernel that is no action, or none for what it told.
     35 InvalidAction Einval "no such action";
+    /// The time that the call was to wait for is over.
+    36 TimedOut Etimedout "time is over";
+    /// `thread_interrupt` ended the wait.
+    37 Interrupted Eintr "interrupted";
 }
 
 #[cfg(test)]

@@ -54,6 +54,9 @@ pub const PRIORITIES: u64 = 32;
 pub const MAX_WAKE: u64 = 64;
 /// Words of a message.
 pub const MESSAGE_WORDS: usize = 4;
+/// The timeout of a call that waits as long as it takes. Others are nanoseconds from when the call begins to
+/// wait; with 0 it does not wait at all.
+pub const FOR_EVER: u64 = u64::MAX;
 /// Bytes that share one allocation tag (the tag granule).
 pub const TAG_GRANULE: u64 = 16;
 /// Bytes of tag storage that belong to one page: one four-bit tag a tag granule.

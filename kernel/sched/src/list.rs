@@ -132,6 +132,11 @@ impl<T: Member<L>, L> List<T, L> {
         None
     }
 
+    /// Returns whether something is in this list.
+    pub fn holds(&self, member: &T) -> bool {
+        member.link().0.lock().list == self.address()
+    }
+
     /// Takes a member out, wherever it is. Returns whether it was in this list.
     pub fn remove(&mut self, member: &T) -> bool {
         self.remove_if(member, || true)
@@ -139,7 +144,7 @@ impl<T: Member<L>, L> List<T, L> {
 
     /// As [`Self::remove`], unless `is_meant_fn` says no. It is asked only about who is in this list.
     pub fn remove_if(&mut self, member: &T, is_meant_fn: impl FnOnce() -> bool) -> bool {
-        if member.link().0.lock().list != self.address() || !is_meant_fn() {
+        if !self.holds(member) || !is_meant_fn() {
             return false;
         }
         let (before, behind) = self.leave(member);

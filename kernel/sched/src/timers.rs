@@ -38,6 +38,7 @@ impl<M: Machine, T: Sleeper> Timers<M, T> {
 
     /// Starts the timer of a thread that this CPU runs and that is about to wait. Times are nanoseconds.
     /// Returns when this CPU has to [`Self::step`].
+    #[must_use]
     pub fn start(&self, thread: T::Handle, now: u64, deadline: u64) -> Option<u64> {
         let cpu = M::this_cpu();
         debug_assert!(!thread.timer().is_started(), "one wait at a time");
@@ -45,6 +46,11 @@ impl<M: Machine, T: Sleeper> Timers<M, T> {
         thread.timer().start(cpu, deadline);
         wheel.add(thread, now);
         wheel.next()
+    }
+
+    /// Declares that the time of a thread that this CPU runs is over before it waits; [`Self::end`] follows.
+    pub fn start_over(&self, thread: &T) {
+        thread.timer().start(M::this_cpu(), 0);
     }
 
     /// Ends the timer of a thread that goes on, wherever it was started. Nobody ends its wait afterwards.

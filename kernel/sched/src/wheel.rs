@@ -7,7 +7,7 @@
 //! the time that the wheel has reached in some highest digit: that digit's place is the level, its value
 //! the slot. So every deadline has a slot of its own kind, however far it is, no slot is ever met before
 //! its time, and on each level the slots that have members are all ahead. When the wheel comes to a slot
-//! of a level above the lowest, its threads go to lower levels, one [`Wheel::step`] each, and each thread
+//! of a level above the lowest, its threads go to lower levels, one a step, and each thread
 //! goes down at most eight times. Starting and ending a timer takes constant time and no memory.
 //!
 //! Invariants: nobody's time is over before its deadline, nor more than one unit behind it as far as the

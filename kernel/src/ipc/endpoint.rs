@@ -7,15 +7,15 @@
 //! A caller is in one of three places: in the queue of an endpoint, with the server that has its call
 //! ([`Thread::serving`]), or nowhere because it goes on. It is moved from one to the next under the lock
 //! of the first, and whoever takes it out of a place is the one who makes it ready. A thread that has to
-//! end is taken out of wherever it is; so each move looks, when it is done, whether the thread has to end
-//! meanwhile, as that may have been looked for in the place before.
+//! end, or whose wait is to end early, is taken out of wherever it is; so each move looks, when it is done,
+//! whether that is so by now, as the thread may have been looked for in the place before.
 
 use super::handling::{self, Handlers};
 use super::message::Message;
 use super::report;
 use crate::memory::machine::Hardware;
 use crate::memory::pools::PoolArc;
-use crate::process::{Thread, Wait, scheduler};
+use crate::process::{Thread, Wait, scheduler, timing};
 use core::sync::atomic::{AtomicU64, Ordering};
 use spin::Mutex;
 use vellum_abi::{Error, MAX_WAKE};
@@ -58,12 +58,13 @@ impl State {
         }
     }
 
-    /// Takes a thread out, wherever it is. Returns whether it was here.
-    fn remove(&mut self, thread: &Thread) -> bool {
-        let is_it = |server: &mut PoolArc<Thread>| core::ptr::eq(&raw const **server, thread);
-        self.server.take_if(is_it).is_some()
-            || self.callers.remove(thread)
-            || self.servers.remove(thread)
+    /// Takes a thread out, wherever it is, if it is here and `is_meant_fn` says so.
+    fn remove_if(&mut self, thread: &Thread, is_meant_fn: impl FnOnce() -> bool) -> bool {
+        if self.server.as_ref().is_some_and(|server| is_same(server, thread)) {
+            return self.server.take_if(|_| is_meant_fn()).is_some();
+        }
+        let list = if self.callers.holds(thread) { &mut self.callers } else { &mut self.servers };
+        list.remove_if(thread, is_meant_fn)
     }
 }
 
@@ -162,7 +163,7 @@ impl Endpoint {
                     return Some(server);
                 }
                 *server.waiting.lock() = Some(Wait::Meeting(Meeting::Receives(this.clone())));
-                if server.is_interrupted() {
+                if server.is_interrupted() || timing::stops(&server) {
                     return Some(server);
                 }
                 state.add_server(server);
@@ -223,9 +224,9 @@ impl Drop for Endpoint {
 fn serve(server: &PoolArc<Thread>, caller: PoolArc<Thread>) {
     *caller.waiting.lock() = Some(Wait::Meeting(Meeting::Served(server.clone())));
     *server.serving.lock() = Some(caller.clone());
-    // Whoever ended the caller may have looked for it at the endpoint.
-    if caller.is_interrupted() {
-        interrupt(&Meeting::Served(server.clone()), &caller);
+    // Whoever ends the wait may have looked for the caller at the endpoint.
+    if let Some(ending) = caller.ending() {
+        Wait::Meeting(Meeting::Served(server.clone())).end(&caller, ending);
     }
 }
 
@@ -264,22 +265,24 @@ fn forget(caller: &Thread) {
     drop(waited);
 }
 
-/// Makes a thread ready that has to end, if it waits so.
-pub fn interrupt(meeting: &Meeting, thread: &PoolArc<Thread>) {
-    let waited = match meeting {
+/// Takes a thread out if it waits so and `is_meant_fn`, which is asked under the lock of the place, says so.
+pub fn take_out(meeting: &Meeting, thread: &Thread, is_meant_fn: impl FnOnce() -> bool) -> bool {
+    match meeting {
         Meeting::Calls(endpoint) | Meeting::Receives(endpoint) => {
-            endpoint.state.lock().remove(thread)
+            endpoint.state.lock().remove_if(thread, is_meant_fn)
         }
         Meeting::Served(server) => {
-            let is_it = |caller: &mut PoolArc<Thread>| {
-                core::ptr::eq(&raw const **caller, &raw const **thread)
-            };
-            server.serving.lock().take_if(is_it).is_some()
+            let mut serving = server.serving.lock();
+            let taken = serving.take_if(|caller| is_same(caller, thread) && is_meant_fn());
+            drop(serving);
+            // The server may be gone before the thread has its turn.
+            taken.inspect(|caller| forget(caller)).is_some()
         }
-    };
-    if waited {
-        scheduler::make_ready(thread.clone());
     }
+}
+
+fn is_same(one: &PoolArc<Thread>, other: &Thread) -> bool {
+    core::ptr::eq(&raw const **one, other)
 }
 
 impl Named {

@@ -104,11 +104,9 @@ impl Notification {
         None
     }
 
-    /// Makes a thread ready that has to end, if it waits here.
-    pub fn interrupt(&self, thread: &PoolArc<Thread>) {
-        if self.state.lock().waiters.remove(thread) {
-            scheduler::make_ready(thread.clone());
-        }
+    /// Takes a thread out if it waits here and `is_meant_fn`, which is asked under the lock, says so.
+    pub fn take_out(&self, thread: &Thread, is_meant_fn: impl FnOnce() -> bool) -> bool {
+        self.state.lock().waiters.remove_if(thread, is_meant_fn)
     }
 }
 

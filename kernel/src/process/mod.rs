@@ -20,13 +20,14 @@ pub mod queue;
 pub mod scheduler;
 mod thread;
 mod threads;
+pub mod timing;
 
 pub use cloning::Cloning;
 pub use operation::Operation;
 pub use process::{Handler, Life, Process};
 pub use thread::Thread;
 
-use crate::ipc::{Endpoint, Meeting, Notification, endpoint};
+use crate::ipc::{Endpoint, Meeting, Notification, endpoint, message};
 use crate::memory::pools::PoolArc;
 use vellum_abi::ExitReport;
 
@@ -126,21 +127,51 @@ impl Wait {
         }
     }
 
-    /// Makes a thread ready that waits for this.
-    pub fn interrupt(&self, thread: &PoolArc<Thread>) {
-        match self {
-            Wait::AtRest(process) => process.patient.wake(thread),
-            Wait::Death(process) => process.mourners.wake(thread),
-            Wait::Word => {
-                if let Some(wait) = thread.word_wait() {
-                    wait.place.queue().wake(thread);
-                }
+    /// Ends the wait of a thread that waits for this, in whichever place it is: the thread is ready
+    /// afterwards, with an answer if it goes on. Nothing happens if it is there no more, or nothing of it
+    /// is to end any more: that is looked at under the lock of the place, so that one alone ends a wait.
+    pub fn end(&self, thread: &PoolArc<Thread>, ending: Ending) {
+        let mut reason = None;
+        let is_meant = || {
+            // Who reports something is in no call that could answer.
+            if ending == Ending::Early && !thread.is_reporting() {
+                reason = thread.stop.take();
             }
-            Wait::Meeting(meeting) => endpoint::interrupt(meeting, thread),
-            Wait::Notification(notification) => notification.interrupt(thread),
-            Wait::Answer(..) => {}
+            ending == Ending::ForGood || reason.is_some()
+        };
+        let taken = match self {
+            // No call that can end early waits so.
+            Wait::AtRest(_) if ending == Ending::Early => false,
+            Wait::AtRest(process) => process.patient.take_out(thread, is_meant),
+            Wait::Death(process) => process.mourners.take_out(thread, is_meant),
+            Wait::Word => {
+                thread.word_wait().is_some_and(|wait| wait.place.queue().take_out(thread, is_meant))
+            }
+            Wait::Meeting(meeting) => endpoint::take_out(meeting, thread, is_meant),
+            Wait::Notification(notification) => notification.take_out(thread, is_meant),
+            Wait::Answer(..) => false,
+        };
+        if !taken {
+            return;
         }
+        if let Some(reason) = reason {
+            if matches!(self, Wait::Death(_)) {
+                // The call was to start again, and is over instead.
+                thread.context.lock().skip_call();
+            }
+            message::answer(thread, timing::error(reason));
+        }
+        scheduler::make_ready(thread.clone());
     }
+}
+
+/// Why somebody takes a thread out of where it waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// It has to end and needs no answer.
+    ForGood,
+    /// For what its [`vellum_sched::Stop`] says, if that says anything.
+    Early,
 }
 
 /// What becomes of a thread that entered the kernel.

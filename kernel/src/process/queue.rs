@@ -50,10 +50,8 @@ impl WaitQueue {
         woken
     }
 
-    /// Makes one thread ready if it waits here.
-    pub fn wake(&self, thread: &PoolArc<Thread>) {
-        if self.0.lock().remove(thread) {
-            scheduler::make_ready(thread.clone());
-        }
+    /// Takes a thread out if it waits here and `is_meant_fn`, which is asked under the lock, says so.
+    pub fn take_out(&self, thread: &Thread, is_meant_fn: impl FnOnce() -> bool) -> bool {
+        self.0.lock().remove_if(thread, is_meant_fn)
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Owns: what each CPU has in hand (a handler's answer, the address space that is active) and the time
 //! slice. Refuses to know: which thread is next and on which CPU: `vellum_sched` does. A thread runs
-//! until it waits, yields, its slice is over or something more urgent comes. The timer is armed only
+//! until it waits, yields, its slice is over or something more urgent comes. There are slices only
 //! while another of its priority is ready on the CPU, so that a thread alone is never interrupted and
 //! figures hold no tick.
 
@@ -10,7 +10,7 @@ use super::end::End;
 use super::operation::{Operation, Progress};
 use super::parting::{self, Parting};
 use super::thread::Standing;
-use super::{Outcome, Process, Thread, Wait};
+use super::{Outcome, Process, Thread, Wait, timing};
 use crate::arch::context::Context;
 use crate::arch::{cpu, mmu, timer};
 use crate::ipc::{Endpoint, Notification};
@@ -44,7 +44,7 @@ impl Machine for Scheduling {
     }
 
     fn begin_slice() {
-        timer::arm_if_idle(SLICE);
+        timer::begin_slice_if_none(SLICE);
     }
 }
 
@@ -124,8 +124,8 @@ pub fn interrupt(thread: &Thread) {
     }
 }
 
-/// Decides what an interrupt means for the thread that this CPU runs. `slice_over` tells that it was
-/// the timer's.
+/// Decides what an interrupt means for the thread that this CPU runs. `slice_over` tells that it ended
+/// the time slice.
 pub fn interrupted(slice_over: bool) -> Outcome {
     let thread = percpu::current();
     if thread.standing() != Standing::Runs {
@@ -135,7 +135,7 @@ pub fn interrupted(slice_over: bool) -> Outcome {
         Turn::Over => Outcome::Preempted,
         Turn::Slice if slice_over => Outcome::Yield,
         Turn::Slice => {
-            timer::arm_if_idle(SLICE);
+            timer::begin_slice_if_none(SLICE);
             Outcome::Resume
         }
         Turn::Alone => Outcome::Resume,
@@ -170,6 +170,7 @@ pub fn switch() -> *mut Context {
             },
         };
         parting::take_in_hand(&thread);
+        timing::go_on(&thread);
         let waited = thread.waiting.lock().take();
         // Who is switched to by name met its partner; others may have waited for the same as many more.
         if let Some(wait) = waited
@@ -289,9 +290,9 @@ fn run(thread: PoolArc<Thread>, slice: Slice) -> Option<*mut Context> {
             return None;
         }
         // Who is switched to by name goes on with what is left: two that call each other are one.
-        Turn::Slice if slice == Slice::Inherited => timer::arm_if_idle(SLICE),
-        Turn::Slice => timer::arm(SLICE),
-        Turn::Alone => timer::disarm(),
+        Turn::Slice if slice == Slice::Inherited => timer::begin_slice_if_none(SLICE),
+        Turn::Slice => timer::begin_slice(SLICE),
+        Turn::Alone => timer::end_slice(),
     }
     activate(&thread.process);
     thread.registers.load();

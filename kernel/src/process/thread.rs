@@ -4,7 +4,7 @@ use super::address::WordWait;
 use super::operation::Operation;
 use super::process::Process;
 use super::threads::Siblings;
-use super::{Wait, scheduler};
+use super::{Ending, Wait, scheduler};
 use crate::arch::context::Context;
 use crate::arch::thread_registers::ThreadRegisters;
 use crate::ipc::{Handling, Report, report};
@@ -15,7 +15,7 @@ use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering}
 use spin::Mutex;
 use spin::mutex::SpinMutex;
 use vellum_abi::{Error, ExitKind, ExitReport, TagMode};
-use vellum_sched::{Link, Member, Priority, Queued, Task};
+use vellum_sched::{Link, Member, Priority, Queued, Sleeper, Stop, Task, Timed, Timer};
 use vellum_vm::account::Account;
 use vellum_vm::error::VmError;
 use vellum_vm::machine::Pools;
@@ -71,6 +71,12 @@ pub struct Thread {
     pub handles: Mutex<Option<Handling>>,
     /// Whether its call is a report: see `ipc::report`.
     reports: AtomicBool,
+    /// Why its wait is to end early, if somebody wants that.
+    pub stop: Stop,
+    /// When the time of its wait is over.
+    timer: Timer,
+    /// Its place among the threads whose time runs.
+    timed: Link<SpinMutex<()>, PoolArc<Thread>>,
     /// Its place among the threads that are ready or wait.
     queued: Link<SpinMutex<()>, PoolArc<Thread>>,
     /// Its place among the threads of its process.
@@ -114,6 +120,9 @@ impl Thread {
             report: Mutex::new(None),
             handles: Mutex::new(None),
             reports: AtomicBool::new(false),
+            stop: Stop::new(),
+            timer: Timer::new(),
+            timed: Link::new(),
             queued: Link::new(),
             siblings: Link::new(),
             cpu: AtomicUsize::new(percpu::id()),
@@ -212,11 +221,20 @@ impl Thread {
             && !matches!(*self.operation.lock(), Some(Operation::End(_)))
     }
 
+    /// Returns why the thread is to be taken out of where it waits, if it is.
+    pub fn ending(&self) -> Option<Ending> {
+        if self.is_interrupted() {
+            Some(Ending::ForGood)
+        } else {
+            self.stop.is_asked_for().then_some(Ending::Early)
+        }
+    }
+
     /// Makes the thread see that it has to end, whatever it does and wherever it runs.
     pub fn interrupt(this: &PoolArc<Thread>) {
         let waiting = this.waiting.lock().clone();
         if let Some(wait) = waiting {
-            wait.interrupt(this);
+            wait.end(this, Ending::ForGood);
         }
         scheduler::interrupt(this);
     }
@@ -282,6 +300,22 @@ impl Member<Siblings> for Thread {
 
     fn link(&self) -> &Link<SpinMutex<()>, PoolArc<Thread>> {
         &self.siblings
+    }
+}
+
+impl Member<Timed> for Thread {
+    type Handle = PoolArc<Thread>;
+    type Mutex = SpinMutex<()>;
+
+    fn link(&self) -> &Link<SpinMutex<()>, PoolArc<Thread>> {
+        &self.timed
+    }
+}
+
+impl Sleeper for Thread {
+    #[inline]
+    fn timer(&self) -> &Timer {
+        &self.timer
     }
 }
 

@@ -7,9 +7,11 @@ use crate::ipc::{Endpoint, Interrupt, Named, Notification, NotificationName, end
 use crate::memory::pools::PoolArc;
 use crate::process::handle::Object;
 use crate::process::scheduler::{self, Leave, leave};
-use crate::process::{Outcome, Process, Thread};
+use crate::process::{Outcome, Process, Thread, timing};
 use vellum_abi::{Call, Error, Handle, Rights};
 
+/// The register of a message that holds the timeout.
+const TIMEOUT: usize = 6;
 /// What the maker of an endpoint or a notification may do with it.
 const MAKERS: Rights = CALLERS.union(Rights::READ).union(Rights::MANAGE);
 /// What one may do by a handle under a badge.
@@ -51,6 +53,12 @@ pub(super) fn meet(thread: &PoolArc<Thread>, context: &mut Context, number: u64)
 fn call(thread: &PoolArc<Thread>, context: &Context) -> core::result::Result<Outcome, Error> {
     let (endpoint, badge) = find(&thread.process, context.x(0), Rights::WRITE)?;
     Message::of(context).check(&thread.process)?;
+    let timeout = context.x(TIMEOUT);
+    if timeout == 0 {
+        // An answer cannot be there at once.
+        return Err(Error::TimedOut);
+    }
+    timing::begin(thread, timeout);
     Ok(Outcome::Call(endpoint, badge))
 }
 
@@ -62,11 +70,13 @@ fn reply_receive(
     let message = Message::of(context);
     message.check(&thread.process)?;
     let answered = endpoint::reply(thread, message)?;
+    timing::begin(thread, context.x(TIMEOUT));
     Ok(Outcome::Receive(endpoint, Some(answered)))
 }
 
-pub(super) fn endpoint_receive(request: &Request<'_>) -> Result {
+pub(super) fn endpoint_receive(request: &Request<'_>, context: &Context) -> Result {
     let (endpoint, _) = find(request.process(), request.arguments[0], Rights::READ)?;
+    timing::begin(request.thread, context.x(TIMEOUT));
     Ok(Answer::Outcome(Outcome::Receive(endpoint, None)))
 }
 
@@ -91,9 +101,14 @@ pub(super) fn notification_raise(request: &Request<'_>) -> Result {
 }
 
 pub(super) fn notification_wait(request: &Request<'_>) -> Result {
-    let notification = notification_of(request, request.arguments[0], Rights::READ)?;
+    let [word, timeout, ..] = *request.arguments;
+    let notification = notification_of(request, word, Rights::READ)?;
     match notification.notification().take() {
-        0 => Ok(Answer::Then(0, Outcome::Await(notification.notification().clone()))),
+        0 if timeout == 0 => Err(Error::TimedOut.into()),
+        0 => {
+            timing::begin(request.thread, timeout);
+            Ok(Answer::Then(0, Outcome::Await(notification.notification().clone())))
+        }
         bits => Ok(Answer::Value(bits)),
     }
 }

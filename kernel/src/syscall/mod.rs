@@ -25,9 +25,6 @@ use crate::process::{Operation, Outcome, Process, Thread, Wait};
 use vellum_abi::{Call, Error};
 use vellum_vm::error::{Refusal, VmError};
 
-/// Bytes of the `svc` instruction, to run it again.
-const SVC_BYTES: u64 = 4;
-
 /// What a call answers that does not simply return.
 pub enum Answer {
     /// Status 0 and a value.
@@ -148,7 +145,7 @@ fn finish(context: &mut Context, result: Result) -> Outcome {
             Outcome::Resume
         }
         Err(Stop::Restart(wait)) => {
-            context.set_pc(context.pc() - SVC_BYTES);
+            context.repeat_call();
             Outcome::Block(wait)
         }
     }
@@ -206,6 +203,7 @@ fn serve(thread: &PoolArc<Thread>, context: &Context, number: u64) -> Result {
         Call::Test => test::test(&request),
         Call::ThreadExit => threads::thread_exit(&request),
         Call::ThreadKill => threads::thread_kill(&request),
+        Call::ThreadInterrupt => threads::thread_interrupt(&request),
         Call::ThreadSetPriority => threads::thread_set_priority(&request),
         Call::AddressWait => threads::address_wait(&request),
         Call::AddressWake => threads::address_wake(&request),
@@ -213,7 +211,7 @@ fn serve(thread: &PoolArc<Thread>, context: &Context, number: u64) -> Result {
         Call::EndpointBadge => ipc::endpoint_badge(&request),
         // Served before: see `dispatch`.
         Call::EndpointCall | Call::EndpointReplyReceive => Err(Error::UnknownCall.into()),
-        Call::EndpointReceive => ipc::endpoint_receive(&request),
+        Call::EndpointReceive => ipc::endpoint_receive(&request, context),
         Call::EndpointReply => ipc::endpoint_reply(&request, context),
         Call::NotificationCreate => ipc::notification_create(&request),
         Call::NotificationRaise => ipc::notification_raise(&request),

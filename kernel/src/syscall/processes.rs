@@ -5,6 +5,7 @@ use super::{Answer, Request, Result, Stop, ipc, user};
 use crate::process::handle::Object;
 use crate::process::{
     Cloning, Handler, Life, Operation, Outcome, Process, Thread, Wait, end_operation, is_let_go,
+    timing,
 };
 use vellum_abi::{Error, ExitKind, ExitReport, Handle, HandlerFlags, Rights};
 use vellum_sched::Task;
@@ -37,7 +38,7 @@ pub(super) fn process_clone(request: &Request<'_>) -> Result {
 }
 
 pub(super) fn process_wait(request: &Request<'_>) -> Result {
-    let [word, out, ..] = *request.arguments;
+    let [word, out, timeout, ..] = *request.arguments;
     let target = Process::target(request.process(), word, Rights::INSPECT)?;
     // A caller goes nowhere before it is answered.
     if word == Handle::CALLER.to_word()
@@ -50,8 +51,12 @@ pub(super) fn process_wait(request: &Request<'_>) -> Result {
             user::write_words(request.process(), out, report.to_words())?;
             Ok(Answer::Value(0))
         }
-        // Dead, but not out of every hand: that is a matter of moments.
-        Life::Alive | Life::Ending(_) | Life::Dead(_) => {
+        // Dead, but not out of every hand: that is a matter of moments, whatever the timeout.
+        Life::Dead(_) => Err(Stop::Restart(Wait::Death(target.clone()))),
+        Life::Alive | Life::Ending(_) if timeout == 0 => Err(Error::TimedOut.into()),
+        Life::Alive | Life::Ending(_) => {
+            // Nobody is woken before the process is dead: the call starts again only behind that.
+            timing::begin(request.thread, timeout);
             Err(Stop::Restart(Wait::Death(target.clone())))
         }
     }

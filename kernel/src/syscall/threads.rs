@@ -6,7 +6,7 @@ use crate::ipc::{Report, report};
 use crate::memory::pools::PoolArc;
 use crate::process::address::{Place, WordWait};
 use crate::process::handle::Object;
-use crate::process::{Outcome, Process, Thread, Wait};
+use crate::process::{Outcome, Process, Thread, Wait, timing};
 use vellum_abi::{
     Error, Handle, MAX_WAKE, RegisterSet, Registers, Rights, VectorRegisters, WaitFlags,
 };
@@ -115,6 +115,11 @@ pub(super) fn thread_kill(request: &Request<'_>) -> Result {
     Ok(Answer::Value(0))
 }
 
+pub(super) fn thread_interrupt(request: &Request<'_>) -> Result {
+    let thread = thread_of(request, request.arguments[0], Rights::MANAGE)?;
+    Ok(Answer::Value(u64::from(timing::interrupt(&thread))))
+}
+
 pub(super) fn thread_set_priority(request: &Request<'_>) -> Result {
     let [word, priority, ..] = *request.arguments;
     let thread = if word == Handle::SELF.to_word() {
@@ -132,7 +137,7 @@ pub(super) fn thread_set_priority(request: &Request<'_>) -> Result {
 }
 
 pub(super) fn address_wait(request: &Request<'_>) -> Result {
-    let [address, value, flags, ..] = *request.arguments;
+    let [address, value, flags, timeout, ..] = *request.arguments;
     let flags = WaitFlags::from_bits(flags).ok_or(Error::InvalidFlags)?;
     let pointer = word_at(address)?;
     let value = u32::try_from(value).map_err(|_| Error::OutOfRange)?;
@@ -142,8 +147,12 @@ pub(super) fn address_wait(request: &Request<'_>) -> Result {
     if u32::from_le_bytes(bytes) != value {
         return Ok(Answer::Value(0));
     }
+    if timeout == 0 {
+        return Err(Error::TimedOut.into());
+    }
     let place = Place::of(process, pointer, flags);
     *request.thread.word_wait.lock() = Some(WordWait { pointer, place, value });
+    timing::begin(request.thread, timeout);
     Ok(Answer::Then(0, Outcome::Block(Wait::Word)))
 }
 

@@ -127,6 +127,7 @@ impl Targets {
             | Call::Remap
             | Call::ThreadExit
             | Call::ThreadKill
+            | Call::ThreadInterrupt
             | Call::ThreadSetPriority
             | Call::AddressWait
             | Call::AddressWake

@@ -4,7 +4,7 @@
 #![no_main]
 
 use core::sync::atomic::{AtomicU32, Ordering};
-use vellum_user::abi::{Advice, Call, Error, ExitKind, Handle, WaitFlags};
+use vellum_user::abi::{Advice, Call, Error, ExitKind, FOR_EVER, Handle, WaitFlags};
 use vellum_user::handles::{Process, Thread};
 use vellum_user::mapping::{MapRequest, PAGE};
 use vellum_user::threads::{Joined, spawn};
@@ -64,7 +64,7 @@ fn a_thread_that_must_end_waits_for_less_urgent_ones() -> Result<(), Error> {
     let memory = Mapping::anonymous(MANY * PAGE)?;
     let (start, length) = (memory.address() as u64, memory.length() as u64);
     let gate = GATE.as_ptr().expose_provenance() as u64;
-    let arguments = [gate, 0, WaitFlags::NONE.bits(), 0, 0, 0];
+    let arguments = [gate, 0, WaitFlags::NONE.bits(), FOR_EVER, 0, 0];
     // SAFETY: the thread waits at a word, and its own is in memory that nobody looks at.
     let urgent =
         unsafe { testing::repeat_call(Handle::SELF, start, Call::AddressWait, arguments, 1) }?;
@@ -101,7 +101,7 @@ fn who_waits_at_an_object_that_is_gone_takes_no_others_wake_up() -> Result<(), E
     let object = MemoryObject::new(PAGE as u64)?;
     let mapping = shared(&object)?;
     let word = mapping.address() as u64;
-    let arguments = [word, 0, WaitFlags::SHARED.bits(), 0, 0, 0];
+    let arguments = [word, 0, WaitFlags::SHARED.bits(), FOR_EVER, 0, 0];
     // SAFETY: the thread looks at a word of its own and waits, until it is ended.
     let waiter =
         unsafe { testing::repeat_call(Handle::SELF, 0, Call::AddressWait, arguments, 1 << 40) }?;

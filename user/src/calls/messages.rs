@@ -2,7 +2,9 @@
 
 use super::{call, handle, result};
 use crate::raw;
-use vellum_abi::{Call, Error, Handle, MESSAGE_WORDS, Rights};
+use crate::time::nanoseconds;
+use core::time::Duration;
+use vellum_abi::{Call, Error, FOR_EVER, Handle, MESSAGE_WORDS, Rights};
 
 /// The words of a message, the handle that came with it, and the badge of the handle that was called by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,33 +38,55 @@ pub fn endpoint_badge(endpoint: Handle, badge: u64) -> Result<Handle, Error> {
 /// Sends a message and waits for the answer.
 ///
 /// # Errors
-/// `PartnerGone`; those of the handles; those of the receiver's handle table.
+/// `PartnerGone`, `Interrupted`; those of the handles; those of the receiver's handle table.
 pub fn endpoint_call(
     endpoint: Handle,
     sent: Option<(Handle, Rights)>,
     words: [u64; MESSAGE_WORDS],
 ) -> Result<Received, Error> {
-    exchange(Call::EndpointCall, endpoint.to_word(), sent, words)
+    exchange(Call::EndpointCall, endpoint.to_word(), sent, words, FOR_EVER)
+}
+
+/// As [`endpoint_call`], for a time at most. A call whose time is over may have been received.
+///
+/// # Errors
+/// `TimedOut`; those of [`endpoint_call`].
+pub fn endpoint_call_for(
+    endpoint: Handle,
+    sent: Option<(Handle, Rights)>,
+    words: [u64; MESSAGE_WORDS],
+    timeout: Duration,
+) -> Result<Received, Error> {
+    exchange(Call::EndpointCall, endpoint.to_word(), sent, words, nanoseconds(timeout))
 }
 
 /// Waits for a call.
 ///
 /// # Errors
-/// `PartnerGone` if no handle to receive by is left; those of the handle.
+/// `PartnerGone` if no handle to receive by is left, `Interrupted`; those of the handle.
 pub fn endpoint_receive(endpoint: Handle) -> Result<Received, Error> {
-    exchange(Call::EndpointReceive, endpoint.to_word(), None, [0; MESSAGE_WORDS])
+    exchange(Call::EndpointReceive, endpoint.to_word(), None, [0; MESSAGE_WORDS], FOR_EVER)
+}
+
+/// As [`endpoint_receive`], for a time at most; with none, only a call that waits is received.
+///
+/// # Errors
+/// `TimedOut`; those of [`endpoint_receive`].
+pub fn endpoint_receive_for(endpoint: Handle, timeout: Duration) -> Result<Received, Error> {
+    let timeout = nanoseconds(timeout);
+    exchange(Call::EndpointReceive, endpoint.to_word(), None, [0; MESSAGE_WORDS], timeout)
 }
 
 /// Answers the call that this thread received last.
 ///
 /// # Errors
-/// `InvalidState` if there is none or its caller has ended; those of the handle and of the caller's
+/// `InvalidState` if there is none, or its caller has ended or waits no more; those of the handle and of the caller's
 /// handle table.
 pub fn endpoint_reply(
     sent: Option<(Handle, Rights)>,
     words: [u64; MESSAGE_WORDS],
 ) -> Result<(), Error> {
-    exchange(Call::EndpointReply, 0, sent, words).map(|_| ())
+    exchange(Call::EndpointReply, 0, sent, words, FOR_EVER).map(|_| ())
 }
 
 /// Answers the call that this thread received last, and waits for another.
@@ -74,7 +98,20 @@ pub fn endpoint_reply_receive(
     sent: Option<(Handle, Rights)>,
     words: [u64; MESSAGE_WORDS],
 ) -> Result<Received, Error> {
-    exchange(Call::EndpointReplyReceive, endpoint.to_word(), sent, words)
+    exchange(Call::EndpointReplyReceive, endpoint.to_word(), sent, words, FOR_EVER)
+}
+
+/// As [`endpoint_reply_receive`], where the next call is waited for a time at most.
+///
+/// # Errors
+/// `TimedOut`, and then the answer is given; those of [`endpoint_reply_receive`].
+pub fn endpoint_reply_receive_for(
+    endpoint: Handle,
+    sent: Option<(Handle, Rights)>,
+    words: [u64; MESSAGE_WORDS],
+    timeout: Duration,
+) -> Result<Received, Error> {
+    exchange(Call::EndpointReplyReceive, endpoint.to_word(), sent, words, nanoseconds(timeout))
 }
 
 /// Makes a call whose message goes out and comes back in registers.
@@ -84,11 +121,12 @@ fn exchange(
     first: u64,
     sent: Option<(Handle, Rights)>,
     words: [u64; MESSAGE_WORDS],
+    timeout: u64,
 ) -> Result<Received, Error> {
     let sent = sent.map_or(0, |(handle, rights)| handle.to_word() | rights.bits() << 32);
     // SAFETY: no memory of this process changes.
     let (status, handle, words, badge) =
-        unsafe { raw::exchange(number as u64, first, sent, words) };
+        unsafe { raw::exchange(number as u64, first, sent, words, timeout) };
     result((status, handle))?;
     let handle = if handle == 0 { None } else { Handle::from_word(handle) };
     Ok(Received { handle, words, badge })
@@ -115,10 +153,19 @@ pub fn notification_raise(notification: Handle, bits: u64) -> Result<(), Error> 
 /// Waits until bits are raised, and takes all that are.
 ///
 /// # Errors
-/// Those of the handle.
+/// `Interrupted`; those of the handle.
 pub fn notification_wait(notification: Handle) -> Result<u64, Error> {
     // SAFETY: no memory changes.
-    unsafe { call(Call::NotificationWait, [notification.to_word()]) }
+    unsafe { call(Call::NotificationWait, [notification.to_word(), FOR_EVER]) }
+}
+
+/// As [`notification_wait`], for a time at most; with none, bits are taken that are raised.
+///
+/// # Errors
+/// `TimedOut`; those of [`notification_wait`].
+pub fn notification_wait_for(notification: Handle, timeout: Duration) -> Result<u64, Error> {
+    // SAFETY: no memory changes.
+    unsafe { call(Call::NotificationWait, [notification.to_word(), nanoseconds(timeout)]) }
 }
 
 /// Lets a device's line through, and raises these bits when it fires.

@@ -1,9 +1,11 @@
 //! Calls on threads, and those by which threads wait for each other.
 
 use super::{call, handle, query};
+use crate::time::nanoseconds;
 use core::sync::atomic::AtomicU32;
+use core::time::Duration;
 use vellum_abi::{
-    Call, Error, Handle, RegisterSet, Registers, TagControl, VectorRegisters, WaitFlags,
+    Call, Error, FOR_EVER, Handle, RegisterSet, Registers, TagControl, VectorRegisters, WaitFlags,
 };
 
 /// Makes a stopped thread in a process. When it has ended, the kernel clears the 4 bytes at `word` there,
@@ -112,6 +114,16 @@ pub fn thread_kill(thread: Handle) -> Result<(), Error> {
     unsafe { call(Call::ThreadKill, [thread.to_word()]) }.map(|_| ())
 }
 
+/// Ends the call in which a thread waits for something, with `Interrupted`. Returns whether it did: one that
+/// does not wait so is left alone.
+///
+/// # Errors
+/// Those of the handle.
+pub fn thread_interrupt(thread: Handle) -> Result<bool, Error> {
+    // SAFETY: no memory changes.
+    unsafe { call(Call::ThreadInterrupt, [thread.to_word()]) }.map(|ended| ended != 0)
+}
+
 /// Sets how urgent a thread is, or the caller by SELF: below [`vellum_abi::PRIORITIES`].
 ///
 /// # Errors
@@ -123,9 +135,27 @@ pub fn thread_set_priority(thread: Handle, priority: u64) -> Result<(), Error> {
 
 /// Waits until [`address_wake`] names the word, unless it is not `value`. May return for no reason.
 pub fn address_wait(word: &AtomicU32, value: u32, flags: WaitFlags) {
-    let arguments = [word.as_ptr().expose_provenance() as u64, u64::from(value), flags.bits()];
-    // SAFETY: the call reads the word only. It fails for no word of this process.
-    let _ = unsafe { call(Call::AddressWait, arguments) };
+    // The call fails for no word of this process; that it was interrupted is a reason that is none.
+    let _ = wait_until(word, value, flags, FOR_EVER);
+}
+
+/// As [`address_wait`], for a time at most.
+///
+/// # Errors
+/// `TimedOut`, `Interrupted`.
+pub fn address_wait_for(
+    word: &AtomicU32,
+    value: u32,
+    flags: WaitFlags,
+    timeout: Duration,
+) -> Result<(), Error> {
+    wait_until(word, value, flags, nanoseconds(timeout))
+}
+
+fn wait_until(word: &AtomicU32, value: u32, flags: WaitFlags, timeout: u64) -> Result<(), Error> {
+    let word = word.as_ptr().expose_provenance() as u64;
+    // SAFETY: the call reads the word only.
+    unsafe { call(Call::AddressWait, [word, u64::from(value), flags.bits(), timeout]) }.map(|_| ())
 }
 
 /// Wakes up to `count` threads that wait at a word, and at most [`vellum_abi::MAX_WAKE`]. Returns how

@@ -2,6 +2,7 @@
 
 use super::{Endpoint, Interrupt, Notification};
 use crate::calls::{self, Received};
+use core::time::Duration;
 use vellum_abi::{Error, Handle, MESSAGE_WORDS, Rights};
 
 impl Endpoint {
@@ -29,6 +30,18 @@ impl Endpoint {
         calls::endpoint_call(self.0, None, words)
     }
 
+    /// As [`Self::call`], for a time at most.
+    ///
+    /// # Errors
+    /// Those of [`calls::endpoint_call_for`].
+    pub fn call_for(
+        &self,
+        words: [u64; MESSAGE_WORDS],
+        timeout: Duration,
+    ) -> Result<Received, Error> {
+        calls::endpoint_call_for(self.0, None, words, timeout)
+    }
+
     /// Sends words and a copy of a handle, with these of its rights, and waits for the answer.
     ///
     /// # Errors
@@ -50,12 +63,32 @@ impl Endpoint {
         calls::endpoint_receive(self.0)
     }
 
+    /// As [`Self::receive`], for a time at most.
+    ///
+    /// # Errors
+    /// Those of [`calls::endpoint_receive_for`].
+    pub fn receive_for(&self, timeout: Duration) -> Result<Received, Error> {
+        calls::endpoint_receive_for(self.0, timeout)
+    }
+
     /// Answers the call that this thread received last, and waits for another.
     ///
     /// # Errors
     /// Those of [`calls::endpoint_reply_receive`].
     pub fn reply_receive(&self, words: [u64; MESSAGE_WORDS]) -> Result<Received, Error> {
         calls::endpoint_reply_receive(self.0, None, words)
+    }
+
+    /// As [`Self::reply_receive`], where the next call is waited for a time at most.
+    ///
+    /// # Errors
+    /// Those of [`calls::endpoint_reply_receive_for`].
+    pub fn reply_receive_for(
+        &self,
+        words: [u64; MESSAGE_WORDS],
+        timeout: Duration,
+    ) -> Result<Received, Error> {
+        calls::endpoint_reply_receive_for(self.0, None, words, timeout)
     }
 }
 
@@ -82,6 +115,14 @@ impl Notification {
     /// Those of [`calls::notification_wait`].
     pub fn wait(&self) -> Result<u64, Error> {
         calls::notification_wait(self.0)
+    }
+
+    /// As [`Self::wait`], for a time at most.
+    ///
+    /// # Errors
+    /// Those of [`calls::notification_wait_for`].
+    pub fn wait_for(&self, timeout: Duration) -> Result<u64, Error> {
+        calls::notification_wait_for(self.0, timeout)
     }
 }
 

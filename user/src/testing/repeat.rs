@@ -64,7 +64,8 @@ pub unsafe fn try_call(call: Call, given: &[u64]) -> Result<u64, Error> {
     calls::result(unsafe { raw::call(call as u64, arguments) })
 }
 
-/// Makes the call of x25 with the arguments in x19 to x24, x26 times, then ends the thread.
+/// Makes the call of x25 with the arguments in x19 to x24, x26 times, then ends the thread. A timeout in x6 is
+/// for ever.
 #[unsafe(naked)]
 extern "C" fn repeat() -> ! {
     naked_asm!(
@@ -74,6 +75,7 @@ extern "C" fn repeat() -> ! {
         "mov x3, x22",
         "mov x4, x23",
         "mov x5, x24",
+        "mov x6, #-1",
         "mov x8, x25",
         "svc #0",
         "subs x26, x26, #1",

@@ -75,7 +75,9 @@ impl Scene {
     }
 
     fn wait(&self, place: usize, deadline: u64) {
-        self.timers.start(self.sleepy.clone(), self.now.load(Ordering::SeqCst), deadline);
+        let now = self.now.load(Ordering::SeqCst);
+        let next = self.timers.start(self.sleepy.clone(), now, deadline);
+        assert_eq!(next, self.timers.next());
         *self.sleepy.waiting.lock() = Some(place);
         self.places[place].lock().push_back(self.sleepy.clone());
     }

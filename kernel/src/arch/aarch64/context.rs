@@ -14,6 +14,9 @@ use vellum_abi::{Registers, VectorRegisters};
 /// PSTATE.TCO in SPSR_EL1: tag checks are overridden.
 const TCO: u64 = 1 << 25;
 
+/// Bytes of the `svc` instruction.
+const SVC_BYTES: u64 = 4;
+
 /// The registers of a thread.
 #[repr(C, align(16))]
 pub struct Context {
@@ -106,6 +109,18 @@ impl Context {
     #[inline]
     pub const fn set_pc(&mut self, pc: u64) {
         self.elr = pc;
+    }
+
+    /// Goes back to the `svc` of the call that the thread has made: it will be made again.
+    #[inline]
+    pub const fn repeat_call(&mut self) {
+        self.elr -= SVC_BYTES;
+    }
+
+    /// Undoes [`Self::repeat_call`].
+    #[inline]
+    pub const fn skip_call(&mut self) {
+        self.elr += SVC_BYTES;
     }
 
     /// Returns whether the thread overrides tag checks (PSTATE.TCO).

@@ -1,12 +1,17 @@
 //! Time: the virtual counter and the virtual timer.
 //!
-//! Owns: the conversion between counter ticks and nanoseconds, and the timer's two registers.
-//! Refuses to know: what a deadline is for, and how the interrupt gets here.
+//! Owns: the conversion between counter ticks and nanoseconds, the timer's two registers, and that each
+//! CPU's one timer serves two: the end of a time slice, and the moment when a wait may have to end.
+//! Refuses to know: what they are for, and how the interrupt gets here.
+//!
+//! The timer is armed for the earlier of the two, and off if there is neither.
 
 use crate::arch::cpu;
+use crate::percpu;
 use aarch64_cpu::registers::{
     CNTFRQ_EL0, CNTKCTL_EL1, CNTV_CTL_EL0, CNTV_CVAL_EL0, CNTVCT_EL0, Readable, Writeable,
 };
+use core::cell::Cell;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 /// The private peripheral interrupt of the virtual timer, as its number among those (27 in all).
@@ -20,6 +25,20 @@ static BOOT_TICKS: AtomicU64 = AtomicU64::new(0);
 static TICK: AtomicU64 = AtomicU64::new(0);
 /// Ticks of a nanosecond, likewise.
 static NANOSECOND: AtomicU64 = AtomicU64::new(0);
+
+/// What a CPU's timer is armed for, in ticks; 0 is nothing.
+pub struct Uses {
+    slice: Cell<u64>,
+    wake: Cell<u64>,
+}
+
+/// What has come when the timer interrupts.
+pub struct Due {
+    /// The end of the time slice.
+    pub slice: bool,
+    /// The moment of [`wake_at`].
+    pub wake: bool,
+}
 
 /// Starts time at zero and lets programs read the counter.
 ///
@@ -62,22 +81,74 @@ pub fn now() -> u64 {
     scale(ticks().wrapping_sub(BOOT_TICKS.load(Ordering::Relaxed)), &TICK)
 }
 
-/// Raises the timer's interrupt once `nanoseconds` have passed, and until it is armed anew.
-#[inline]
-pub fn arm(nanoseconds: u64) {
-    CNTV_CVAL_EL0.set(ticks().saturating_add(scale(nanoseconds, &NANOSECOND)));
-    CNTV_CTL_EL0.write(CNTV_CTL_EL0::ENABLE::SET);
-}
+impl Uses {
+    /// Returns the uses of a timer that is off.
+    pub const fn new() -> Uses {
+        Uses { slice: Cell::new(0), wake: Cell::new(0) }
+    }
 
-/// Arms the timer unless it is armed.
-#[inline]
-pub fn arm_if_idle(nanoseconds: u64) {
-    if !CNTV_CTL_EL0.is_set(CNTV_CTL_EL0::ENABLE) {
-        arm(nanoseconds);
+    /// Arms the timer for what comes first.
+    fn arm(&self) {
+        match (self.slice.get(), self.wake.get()) {
+            (0, 0) => return disarm(),
+            (0, time) | (time, 0) => CNTV_CVAL_EL0.set(time),
+            (slice, wake) => CNTV_CVAL_EL0.set(slice.min(wake)),
+        }
+        CNTV_CTL_EL0.write(CNTV_CTL_EL0::ENABLE::SET);
     }
 }
 
-/// Raises no interrupt.
+/// Begins a time slice: the timer interrupts once `nanoseconds` have passed.
+#[inline]
+pub fn begin_slice(nanoseconds: u64) {
+    let uses = &percpu::this().timer;
+    uses.slice.set(ticks().saturating_add(scale(nanoseconds, &NANOSECOND)));
+    uses.arm();
+}
+
+/// Begins a time slice unless one has begun.
+#[inline]
+pub fn begin_slice_if_none(nanoseconds: u64) {
+    if percpu::this().timer.slice.get() == 0 {
+        begin_slice(nanoseconds);
+    }
+}
+
+/// Ends the time slice, if one has begun.
+#[inline]
+pub fn end_slice() {
+    let uses = &percpu::this().timer;
+    if uses.slice.get() != 0 {
+        uses.slice.set(0);
+        uses.arm();
+    }
+}
+
+/// Lets the timer interrupt at a time since boot, at once if that is over, or for slices alone.
+pub fn wake_at(time: Option<u64>) {
+    let uses = &percpu::this().timer;
+    // By what is left, as conversions are not exact over long spans; a tick late rather than early.
+    let left = |time: u64| scale(time.saturating_sub(now()), &NANOSECOND) + 1;
+    uses.wake.set(time.map_or(0, |time| ticks().saturating_add(left(time))));
+    uses.arm();
+}
+
+/// Tells why the timer has interrupted, and arms it for what is left.
+pub fn serve() -> Due {
+    let (uses, now) = (&percpu::this().timer, ticks());
+    let take = |use_of: &Cell<u64>| {
+        let due = use_of.get() != 0 && use_of.get() <= now;
+        if due {
+            use_of.set(0);
+        }
+        due
+    };
+    let due = Due { slice: take(&uses.slice), wake: take(&uses.wake) };
+    uses.arm();
+    due
+}
+
+/// Raises no interrupt, until the timer is armed anew.
 #[inline]
 pub fn disarm() {
     CNTV_CTL_EL0.set(0);

@@ -17,8 +17,8 @@ use Value::{
     MemoryNotWritten, Notification, Number, Own, Pattern, Stack, TaggedPointer, Text, Thread,
 };
 use vellum_user::abi::{
-    Call, Error, HandlerFlags, MapFlags, PAGE_SIZE, PRIORITIES, Policy, Protection, RegisterSet,
-    RemapFlags, Rights, USER_END, USER_START, WaitFlags,
+    Call, Error, FOR_EVER, HandlerFlags, MapFlags, PAGE_SIZE, PRIORITIES, Policy, Protection,
+    RegisterSet, RemapFlags, Rights, USER_END, USER_START, WaitFlags,
 };
 use vellum_user::loader::layout::{GUARD_BYTES, STACK_BYTES, START_BLOCK};
 
@@ -69,6 +69,7 @@ const PAGE: Value = Number(PAGE_SIZE);
 const FREE: Value = Number(HOLE);
 const PLAIN: Value = Number(FIXED);
 const NONE: Value = Number(0);
+const NEVER: Value = Number(FOR_EVER);
 const BUFFER: Value = Number(WRITABLE);
 const BYTES: Value = Number(8);
 /// Half of these bytes are in the page at [`EDGE`], the others nowhere.
@@ -295,8 +296,8 @@ pub(crate) const CASES: &[Case] = cases! {
         [Dead, Memory, Number(Rights::READ.bits())] => Refused(InvalidState);
     HandleCopy "without any right" [Own, Memory, NONE] => Allowed(Close);
     // processes and threads.
-    ProcessWait "for oneself" [Own, BUFFER] => Refused(WouldDeadlock);
-    ProcessWait "a tagged record" [Dead, TaggedPointer] => Allowed(Nothing);
+    ProcessWait "for oneself" [Own, BUFFER, NEVER] => Refused(WouldDeadlock);
+    ProcessWait "a tagged record" [Dead, TaggedPointer, NEVER] => Allowed(Nothing);
     ProcessKill "a dead process" [Dead] => Refused(InvalidState);
     ThreadCreate "a second thread" [Child] => Allowed(Close);
     ThreadCreate "a second thread of oneself" [Own] => Allowed(Close);
@@ -324,8 +325,8 @@ pub(crate) const CASES: &[Case] = cases! {
     ThreadWriteRegisters "vectors" [Thread, Number(RECORDS + 2048), VECTORS] => Allowed(Nothing);
     ProcessSetHandler "of a dead process" [Dead, Endpoint] => Refused(InvalidState);
     // waiting at an address.
-    AddressWait "another value" [BUFFER, Number(1), NONE] => Allowed(Undo::Value(0));
-    AddressWait "another value, shared" [BUFFER, Number(1), SHARED_WORD] => Allowed(Undo::Value(0));
+    AddressWait "another value" [BUFFER, Number(1), NONE, NEVER] => Allowed(Undo::Value(0));
+    AddressWait "another value, shared" [BUFFER, Number(1), SHARED_WORD, NEVER] => Allowed(Undo::Value(0));
     AddressWake "where nobody waits" [BUFFER, Number(u64::MAX), NONE] => Allowed(Undo::Value(0));
     AddressWake "where nothing is" [FREE, Number(1), SHARED_WORD] => Allowed(Undo::Value(0));
     // messages.
@@ -336,7 +337,7 @@ pub(crate) const CASES: &[Case] = cases! {
     NotificationCreate "another" [] => Allowed(Close);
     NotificationRaise "nothing" [Notification, NONE] => Allowed(Undo::Value(0));
     NotificationRaise "a bit" [Notification, Number(4)] => Allowed(Undo::Value(0));
-    NotificationWait "for a bit that is raised" [Notification] => Allowed(Undo::Value(4));
+    NotificationWait "for a bit that is raised" [Notification, NEVER] => Allowed(Undo::Value(4));
     InterruptBind "again" [Interrupt, Notification, NONE] => Allowed(Undo::Value(0));
     InterruptAcknowledge "what has not fired" [Interrupt] => Allowed(Undo::Value(0));
     // calls without arguments do not care what is in the registers.

@@ -15,7 +15,7 @@ use Kind::{
 use Value::{
     Anonymous, Child, Dead, Endpoint, Interrupt, Memory, Notification, Number, Own, Thread,
 };
-use vellum_user::abi::{Call, MapFlags, PAGE_SIZE, Protection as Bits, Rights};
+use vellum_user::abi::{Call, FOR_EVER, MapFlags, PAGE_SIZE, Protection as Bits, Rights};
 
 /// What an argument means to its call, as far as that decides which values are bad.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -167,6 +167,8 @@ pub(crate) const FIXED: u64 = Bits::READ.bits() | Bits::WRITE.bits() | MapFlags:
 
 const PAGE: Value = Number(PAGE_SIZE);
 const NONE: Value = Number(0);
+/// A timeout that is never over.
+const NEVER: Value = Number(FOR_EVER);
 const BYTES: Value = Number(8);
 const BUFFER: Value = Number(WRITABLE);
 const SECOND: Value = Number(WRITABLE + PAGE_SIZE);
@@ -258,7 +260,9 @@ pub(crate) const fn parameters(call: Call) -> &'static [Parameter] {
                 ]
             }
         }
-        Call::ProcessWait => const { &[of(InspectedProcess, Dead), of(RecordOut, BUFFER)] },
+        Call::ProcessWait => {
+            const { &[of(InspectedProcess, Dead), of(RecordOut, BUFFER), of(AnyWord, NEVER)] }
+        }
         Call::ProcessSetHandler => {
             const { &[of(ManagedProcess, Child), of(HandlerEndpoint, Endpoint), of(HandlerFlags, NONE)] }
         }
@@ -273,7 +277,9 @@ pub(crate) const fn parameters(call: Call) -> &'static [Parameter] {
         Call::NotificationRaise => {
             const { &[of(RaisedNotification, Notification), of(AnyWord, NONE)] }
         }
-        Call::NotificationWait => const { &[of(AwaitedNotification, Notification)] },
+        Call::NotificationWait => {
+            const { &[of(AwaitedNotification, Notification), of(AnyWord, NEVER)] }
+        }
         Call::InterruptBind => {
             const {
                 &[
@@ -284,10 +290,17 @@ pub(crate) const fn parameters(call: Call) -> &'static [Parameter] {
             }
         }
         Call::InterruptAcknowledge => const { &[of(AcknowledgedInterrupt, Interrupt)] },
-        Call::ThreadKill => const { &[of(ManagedThread, Thread)] },
+        Call::ThreadKill | Call::ThreadInterrupt => const { &[of(ManagedThread, Thread)] },
         Call::ThreadSetPriority => const { &[of(ManagedThreadOrOwn, Thread), of(Priority, NONE)] },
         Call::AddressWait => {
-            const { &[of(WaitedWord, BUFFER), of(Word, Number(1)), of(WaitFlags, NONE)] }
+            const {
+                &[
+                    of(WaitedWord, BUFFER),
+                    of(Word, Number(1)),
+                    of(WaitFlags, NONE),
+                    of(AnyWord, NEVER),
+                ]
+            }
         }
         Call::AddressWake => {
             const { &[of(WokenWord, BUFFER), of(AnyWord, NONE), of(WaitFlags, NONE)] }

@@ -5,8 +5,8 @@ use super::{
 };
 use alloc::vec::Vec;
 use vellum_user::abi::{
-    Advice, Call, Error, Handle, MapFlags, MapOptions, MemoryFlags, PAGE_SIZE, Policy, Protection,
-    RemapFlags, Rights, Switches,
+    Advice, Call, Error, FOR_EVER, Handle, MapFlags, MapOptions, MemoryFlags, PAGE_SIZE, Policy,
+    Protection, RemapFlags, Rights, Switches,
 };
 use vellum_user::mapping::{MapRequest, PAGE};
 use vellum_user::threads::scoped;
@@ -151,7 +151,7 @@ fn processes(pattern: u64) -> Result<(), Error> {
     drop(thread);
     child.kill()?;
     _ = child.wait()?;
-    exhaust(Call::ProcessWait, [word, UNTOUCHED, 0, 0, 0, 0], decommit_untouched);
+    exhaust(Call::ProcessWait, [word, UNTOUCHED, FOR_EVER, 0, 0, 0], decommit_untouched);
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use super::{PLACE, arm, close, six_pages, tried, unmap};
 use core::sync::atomic::{AtomicU32, Ordering};
 use vellum_user::abi::start::Device;
-use vellum_user::abi::{Call, Error, Handle, PAGE_SIZE, Rights, TagMode, WaitFlags};
+use vellum_user::abi::{Call, Error, FOR_EVER, Handle, PAGE_SIZE, Rights, TagMode, WaitFlags};
 use vellum_user::devices::Devices;
 use vellum_user::threads::spawn;
 use vellum_user::{Endpoint, MemoryObject, Notification, Process, calls, check, raw, testing};
@@ -61,11 +61,11 @@ fn threads(own: u64) -> Result<(), Error> {
     static WORD: AtomicU32 = AtomicU32::new(0);
     let word = WORD.as_ptr().expose_provenance() as u64;
     quiet(Call::ThreadSetPriority, [own, 16, 0, 0, 0, 0]);
-    quiet(Call::AddressWait, [word, 1, 0, 0, 0, 0]);
+    quiet(Call::AddressWait, [word, 1, 0, FOR_EVER, 0, 0]);
     quiet(Call::AddressWake, [word, 1, 0, 0, 0, 0]);
     let notification = Notification::new()?;
     quiet(Call::NotificationRaise, [notification.handle().to_word(), 1, 0, 0, 0, 0]);
-    quiet(Call::NotificationWait, [notification.handle().to_word(), 0, 0, 0, 0, 0]);
+    quiet(Call::NotificationWait, [notification.handle().to_word(), FOR_EVER, 0, 0, 0, 0]);
     if let Some(line) = Devices::own().get(Device::ClockInterrupt) {
         let (line, bits) = (line.to_word(), notification.handle().to_word());
         quiet(Call::InterruptBind, [line, bits, 1, 0, 0, 0]);
@@ -81,6 +81,7 @@ fn threads(own: u64) -> Result<(), Error> {
     while calls::address_wake(&WORD, 1, WaitFlags::NONE) == 0 {
         calls::yield_now();
     }
+    quiet(Call::ThreadInterrupt, [thread.handle().to_word(), 0, 0, 0, 0, 0]);
     quiet(Call::ThreadKill, [thread.handle().to_word(), 0, 0, 0, 0, 0]);
     check!("no result", thread.join(), None::<()>);
     Ok(())

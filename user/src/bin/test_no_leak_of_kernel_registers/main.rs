@@ -7,7 +7,7 @@ mod routines;
 
 use routines::{Snapshot, WORDS, dump_bytes, enter_with};
 use vellum_user::abi::{
-    Call, Error, Handle, MapFlags, MapOptions, PAGE_SIZE, Protection, Registers,
+    Call, Error, FOR_EVER, Handle, MapFlags, MapOptions, PAGE_SIZE, Protection, Registers,
 };
 use vellum_user::mapping::{MapRequest, PAGE};
 use vellum_user::{Arguments, Mapping, MemoryObject, Process, check, testing};
@@ -66,7 +66,7 @@ fn calls_preserve() -> Result<(), Error> {
     other.start()?;
     for (call, arguments) in [
         (Call::Yield, [0; 6]),
-        (Call::ProcessWait, [other.process.handle().to_word(), out, 0, 0, 0, 0]),
+        (Call::ProcessWait, [other.process.handle().to_word(), out, FOR_EVER, 0, 0, 0]),
         (Call::Null, [0; 6]),
         (Call::Clock, [0; 6]),
         (Call::Stat, [own, out, 0, 0, 0, 0]),

@@ -5,8 +5,8 @@
 
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use vellum_user::abi::{
-    Advice, Call, Error, Handle, MapFlags, MapOptions, PRIORITIES, Protection, RemapFlags, Rights,
-    Switches,
+    Advice, Call, Error, FOR_EVER, Handle, MapFlags, MapOptions, PRIORITIES, Protection,
+    RemapFlags, Rights, Switches,
 };
 use vellum_user::mapping::PAGE;
 use vellum_user::{Mapping, testing};
@@ -216,13 +216,13 @@ impl Driver {
             1 => (Call::Advise, [SELF, start, length, self.below(3), 0, 0]),
             2 => (Call::Unmap, [SELF, start, length, 0, 0, 0]),
             3 => (Call::MemoryRead, [SELF, start, start, length, 0, 0]),
-            4 => (Call::AddressWait, [word, 0, self.below(2), 0, 0, 0]),
+            4 => (Call::AddressWait, [word, 0, self.below(2), FOR_EVER, 0, 0]),
             5 => (Call::ProcessClone, [SELF, 0, 0, 0, 0, 0]),
             6 => (Call::EndpointCall, [target, self.any() | Rights::ALL.bits() << 32, 1, 2, 3, 4]),
             7 => (Call::EndpointReceive, [target, 0, 0, 0, 0, 0]),
             8 => (Call::EndpointReplyReceive, [target, 0, 1, 2, 3, 4]),
-            9 => (Call::NotificationWait, [target, 0, 0, 0, 0, 0]),
-            _ => (Call::ProcessWait, [target, start, 0, 0, 0, 0]),
+            9 => (Call::NotificationWait, [target, FOR_EVER, 0, 0, 0, 0]),
+            _ => (Call::ProcessWait, [target, start, FOR_EVER, 0, 0, 0]),
         };
         let times = if call == Call::ProcessClone { 1 } else { self.below(20) + 1 };
         let word = word * self.below(2);
@@ -252,7 +252,7 @@ impl Driver {
             _ => {
                 if call(Call::ProcessKill, &[process]).is_some() {
                     let report = self.buffer.as_mut_ptr().expose_provenance() as u64;
-                    call(Call::ProcessWait, &[process, report.next_multiple_of(8)]);
+                    call(Call::ProcessWait, &[process, report.next_multiple_of(8), FOR_EVER]);
                 }
             }
         }
