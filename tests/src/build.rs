@@ -68,7 +68,11 @@ pub fn cargo_for(target: &str, verb: &str) -> Result<Command, Failure> {
     Ok(command)
 }
 
-fn library_is_installed(target: &str) -> Result<bool, Failure> {
+/// Returns whether the compiler has a library for `target`.
+///
+/// # Errors
+/// `MissingTool` if there is no compiler.
+pub fn library_is_installed(target: &str) -> Result<bool, Failure> {
     let mut command = Command::new("rustc");
     command.current_dir(tree::root()).args(["--print", "target-libdir", "--target", target]);
     let output = command.output().naming("rustc")?;

@@ -18,6 +18,7 @@ pub mod figures;
 pub mod image;
 pub mod install;
 pub mod launch;
+pub mod linux;
 pub mod mutants;
 pub mod programs;
 pub mod qemu;

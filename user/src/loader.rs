@@ -15,5 +15,5 @@ mod load;
 #[cfg(target_os = "none")]
 pub use {
     archive::{BootArchive, OpenError},
-    load::{Child, Grants, LoadError, Program, Step, load},
+    load::{Child, Grants, LoadError, Program, Step, load, map_image},
 };

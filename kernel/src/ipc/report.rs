@@ -98,10 +98,12 @@ fn begin(thread: &Thread, report: Report, handler: Handler) -> Outcome {
 }
 
 /// Ends the report of a thread, which was answered or never will be.
-fn end(thread: &Thread) -> Option<Report> {
-    let report = thread.end_report()?;
-    thread.process.end_report();
-    Some(report)
+fn end(thread: &Thread) {
+    let was_counted = thread.report.lock().as_ref().is_some_and(Report::opens_thread);
+    thread.end_report();
+    if was_counted {
+        thread.process.end_report();
+    }
 }
 
 /// Forgets the report of a thread that ends.
@@ -118,7 +120,7 @@ pub(super) fn may_wait(caller: &Thread, handlers: &Handlers) -> bool {
 
 #[cold]
 fn may_report_wait(caller: &Thread, handlers: &Handlers) -> bool {
-    handlers.any() || !caller.report.lock().is_some_and(|report| report.alone)
+    handlers.any() || !caller.report.lock().as_ref().is_some_and(|report| report.alone)
 }
 
 /// Hands what a caller has to say to a server. Both threads' registers are saved.
@@ -137,8 +139,7 @@ pub fn hand_over(caller: &Thread, server: &Thread, badge: u64) -> Result<(), Err
 
 #[cold]
 fn deliver(caller: &Thread, server: &Thread, badge: u64) {
-    let report = *caller.report.lock();
-    if let Some(report) = report {
+    if let Some(report) = caller.report.lock().as_ref() {
         message::deliver_words(server, report.handle().to_word(), &report.words, badge);
     }
 }
@@ -156,7 +157,9 @@ pub fn answer(server: &Thread, caller: &Thread, message: &Message) -> Result<(),
 #[cold]
 fn act(caller: &Thread, message: &Message) -> Result<(), Error> {
     let (action, value) = message.action()?;
-    let Some(report) = *caller.report.lock() else { return Err(Error::InvalidState) };
+    let Some(pc) = caller.report.lock().as_ref().map(Report::pc) else {
+        return Err(Error::InvalidState);
+    };
     if action == Action::Kill {
         fail(caller);
         return Ok(());
@@ -164,8 +167,8 @@ fn act(caller: &Thread, message: &Message) -> Result<(), Error> {
     let mut context = caller.context.lock();
     match action {
         Action::Resume | Action::Kill => {}
-        Action::Retry => context.set_pc(report.pc()),
-        Action::Skip | Action::Return => context.set_pc(report.pc().wrapping_add(INSTRUCTION)),
+        Action::Retry => context.set_pc(pc),
+        Action::Skip | Action::Return => context.set_pc(pc.wrapping_add(INSTRUCTION)),
     }
     if action == Action::Return {
         context.set_x(0, value);
@@ -191,8 +194,10 @@ pub fn refuse(thread: &Thread, error: Error) {
 /// Ends the process of a thread with what was reported.
 #[cold]
 fn fail(thread: &Thread) {
-    if let Some(report) = end(thread) {
-        thread.process.begin_end(report.reason);
+    let reason = thread.report.lock().as_ref().map(Report::reason);
+    end(thread);
+    if let Some(reason) = reason {
+        thread.process.begin_end(reason);
     }
 }
 
@@ -203,7 +208,7 @@ fn fail(thread: &Thread) {
 pub fn caller_of(server: &Thread) -> Result<PoolArc<Thread>, Error> {
     let serving = server.serving.lock();
     let opens = |caller: &&PoolArc<Thread>| {
-        caller.is_reporting() && caller.report.lock().is_some_and(|report| report.opens_thread())
+        caller.is_reporting() && caller.report.lock().as_ref().is_some_and(Report::opens_thread)
     };
     serving.as_ref().filter(opens).cloned().ok_or(Error::BadHandle)
 }

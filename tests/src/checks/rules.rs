@@ -6,7 +6,7 @@ use super::source::{code_of, is_word};
 const CRATES: [&str; 7] =
     ["kernel/abi", "kernel/vm", "kernel/sched", "kernel/model", "kernel", "user", "tests"];
 /// Where `unsafe` may stand in the kernel: directories, and files by their name without ending.
-const UNSAFE_PLACES: [&str; 7] = [
+const UNSAFE_PLACES: [&str; 8] = [
     "kernel/src/arch/",
     "kernel/src/platform/",
     "kernel/src/memory/",
@@ -14,6 +14,7 @@ const UNSAFE_PLACES: [&str; 7] = [
     "kernel/src/boot",
     "kernel/src/panic",
     "kernel/model/src/lock",
+    "tests/linux-program/",
 ];
 /// The most lines that a file may have.
 const LONGEST_FILE: usize = 400;

@@ -12,6 +12,7 @@ pub use symbols::symbol_lines;
 
 use crate::build;
 use crate::failure::{Failure, Naming};
+use crate::linux;
 use crate::programs::{FIRST, Program};
 use std::path::Path;
 
@@ -19,7 +20,7 @@ use std::path::Path;
 pub const SYMBOLS: &str = "kernel.symbols";
 
 /// Returns an archive with the first program, the kernel's symbols and `programs`, all of which
-/// are built.
+/// are built. The test that runs a Linux program takes that along.
 ///
 /// # Errors
 /// `MissingTool` if a file cannot be read, `Usage` if the first program or the kernel is no ELF
@@ -31,6 +32,11 @@ pub fn archive_for(kernel: &Path, programs: &[Program]) -> Result<ArchiveWriter,
     archive.file(SYMBOLS, symbols.into_bytes());
     for program in programs {
         archive.file(&program.name(), trimmed(read(&build::program_path(program))?));
+    }
+    if programs.iter().any(|program| program.name() == linux::TEST)
+        && let Some(file) = linux::file()?
+    {
+        archive.file(linux::PROGRAM, trimmed(file));
     }
     Ok(archive)
 }

@@ -12,10 +12,11 @@ extern crate alloc;
 
 use alloc::{format, vec, vec::Vec};
 use core::arch::asm;
-use vellum_user::abi::{Call, Error, Handle, Switches};
+use vellum_user::abi::{Action, Call, Error, Handle, HandlerFlags, Switches};
 use vellum_user::figures::Samples;
 use vellum_user::mapping::{MapRequest, PAGE};
-use vellum_user::{Arguments, Mapping, MemoryObject, println, system, testing};
+use vellum_user::threads::scoped;
+use vellum_user::{Arguments, Endpoint, Mapping, MemoryObject, calls, println, system, testing};
 
 vellum_user::entry!(main);
 
@@ -27,6 +28,8 @@ const PAGES: usize = SAMPLES + 4;
 const TABLE_SPAN: usize = 512 * PAGE;
 /// Where shared tables are split: a GiB boundary.
 const SPLITS: usize = 0x40_0000_0000;
+/// Where nothing is mapped.
+const NOWHERE: usize = 0x8000;
 /// The tag of the tagged cases.
 const TAG: u8 = 9;
 
@@ -45,6 +48,7 @@ fn main(arguments: &Arguments) -> Result<(), Error> {
     bench.object("pattern", pattern.handle(), 0)?;
     bench.object("bytes", bytes.handle(), 0)?;
     bench.first_write_split(pattern.handle())?;
+    bench.fault_to_handler()?;
     if system::tags_supported() {
         bench.object("tagged", MemoryObject::tagged(TAG)?.handle(), TAG)?;
     } else {
@@ -134,6 +138,34 @@ impl Bench {
         self.pages(&mapping, tag, count_store);
         self.print(&format!("write_after_read_{name}"));
         mapping.unmap()
+    }
+
+    /// Measures faults that another thread of this process answers, which lets the load be skipped.
+    fn fault_to_handler(&mut self) -> Result<(), Error> {
+        let endpoint = Endpoint::new()?;
+        let told = endpoint.with_badge(1)?;
+        let skip = calls::answer(Action::Skip);
+        let serve = || {
+            let mut received = endpoint.receive()?;
+            while received.report().is_some() {
+                received = endpoint.reply_receive(skip)?;
+            }
+            calls::endpoint_reply(None, [0; 4])
+        };
+        // SAFETY: joined before the endpoint goes.
+        let server = unsafe { scoped(serve) }?;
+        calls::process_set_handler(Handle::SELF, Some(told.handle()), HandlerFlags::NONE)?;
+        let nowhere = core::ptr::without_provenance_mut(NOWHERE);
+        let base = count_nothing();
+        count_load(nowhere);
+        for sample in &mut self.samples {
+            *sample = count_load(nowhere) - base;
+        }
+        calls::process_set_handler(Handle::SELF, None, HandlerFlags::NONE)?;
+        endpoint.call([0; 4])?;
+        server.join().unwrap_or(Err(Error::PartnerGone))?;
+        self.print("fault_to_handler");
+        Ok(())
     }
 
     /// Measures first writes below shared tables of leaves, each of which gives the process a table

@@ -158,6 +158,20 @@ impl<'a> Image<'a> {
     /// # Errors
     /// The first thing that is wrong with it.
     pub fn parse(file: &'a [u8]) -> Result<Image<'a>, ImageError> {
+        let image = Image::parse_static(file)?;
+        let header = file_header(file)?;
+        let locals = |it: ProgramHeader| it.p_type == PT_TLS && it.p_memsz > 0;
+        if program_headers(&header, file)?.iter().any(locals) {
+            return Err(ImageError::NeedsThreadLocals);
+        }
+        Ok(image)
+    }
+
+    /// Checks the file of a program that makes its thread-local variables itself.
+    ///
+    /// # Errors
+    /// As for [`Self::parse`].
+    pub fn parse_static(file: &'a [u8]) -> Result<Image<'a>, ImageError> {
         let header = file_header(file)?;
         let mut image =
             Image { entry: header.e_entry, segments: [Segment::EMPTY; MAX_SEGMENTS], count: 0 };
@@ -165,7 +179,6 @@ impl<'a> Image<'a> {
             match program_header.p_type {
                 PT_LOAD => image.add(segment(&program_header, file)?)?,
                 PT_INTERP | PT_DYNAMIC => return Err(ImageError::NeedsDynamicLinker),
-                PT_TLS if program_header.p_memsz > 0 => return Err(ImageError::NeedsThreadLocals),
                 _ => {}
             }
         }

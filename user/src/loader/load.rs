@@ -186,14 +186,20 @@ where
             .at(Step::Process)?,
     ));
     let process = unfinished.process();
-    for region in image.regions() {
-        map_region(process, &image, &region)?;
-    }
+    map_image(process, &image)?;
     map_stack(process).at(Step::Stack)?;
     map_start_block(process, length, &program)?;
     let thread = make_thread(process, image.entry(), length).at(Step::Thread)?;
     let process = unfinished.0.take().expect("put there above");
     Ok(Child { process, thread })
+}
+
+/// Maps the segments of a file into a process.
+///
+/// # Errors
+/// What the kernel refused.
+pub fn map_image(process: &Process, image: &Image) -> Result<(), LoadError> {
+    image.regions().try_for_each(|region| map_region(process, image, &region))
 }
 
 fn options(protection: Protection, flags: MapFlags) -> MapOptions {
