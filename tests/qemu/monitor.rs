@@ -199,8 +199,9 @@ fn processes_are_run_listed_and_ended() -> Result<(), Failed> {
         return Err(format!("still there: {answer:?}").into());
     }
     session.check("system", &["CPUs                           2", "free frames"])?;
+    session.check("run waits eat", &["waits: account limit reached"])?;
     // One is left to the end of the session.
-    session.check("run waits &", &["process 7 runs"])?;
+    session.check("run waits &", &["process 8 runs"])?;
     session.leave("exit\r")
 }
 
@@ -228,7 +229,7 @@ fn faults_are_walked_under_each_policy() -> Result<(), Failed> {
 }
 
 fn ctrl_c_and_wrong_words_do_no_harm() -> Result<(), Failed> {
-    let mut session = Session::open(&["--smp", "2", "--no-icount"])?;
+    let mut session = Session::open(&["--smp", "4", "--no-icount", "--gic", "2"])?;
     session.press("run crash hang\r")?;
     session.expect("\n")?;
     session.press("typed ahead\x03")?;

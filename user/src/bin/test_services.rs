@@ -7,7 +7,7 @@ extern crate alloc;
 
 use alloc::vec::Vec;
 use vellum_user::abi::start::Device;
-use vellum_user::abi::{Error, ExitKind, Rights};
+use vellum_user::abi::{Error, ExitKind, ExitReport, Rights};
 use vellum_user::devices::Devices;
 use vellum_user::loader::BootArchive;
 use vellum_user::services::console::{self, AT_A_TIME, Console};
@@ -22,6 +22,8 @@ vellum_user::test!(main);
 
 /// How often the test looks for what should come back at once.
 const TRIES: usize = 2000;
+/// Programs that there must be room for at a time.
+const MANY: usize = 6;
 /// The bit that the console raises.
 const TYPED: u64 = 2;
 
@@ -169,6 +171,8 @@ fn processes_run_and_end(archive: &BootArchive) -> Result<(), Trouble> {
     let crash = server.run(&["crash", "null"])?;
     check!("a death", server.wait(crash)?.kind, ExitKind::NotMapped as u64);
     one_that_hangs(&server)?;
+    one_that_takes_all_it_gets(&server)?;
+    as_many_as_there_may_be(&server)?;
     // One is still there when the service stops.
     server.run(&["crash", "hang"])?;
     let stop = asked(service.public(), [processes::STOP, 0, 0, 0])?;
@@ -196,5 +200,42 @@ fn one_that_hangs(server: &Processes) -> Result<(), Trouble> {
     server.watch(number, &ended, 8)?;
     check!("told at once", ended.wait(), Ok(8));
     check!("killed", server.wait(number)?.kind, ExitKind::Killed as u64);
+    Ok(())
+}
+
+/// It ends by its own limit, and there is memory for others all the while.
+fn one_that_takes_all_it_gets(server: &Processes) -> Result<(), Trouble> {
+    let free = testing::stat().free_frames;
+    let glutton = server.run(&["waits", "eat"])?;
+    let report = server.wait(glutton)?;
+    check!("its limit ends it", report.kind, ExitKind::LimitReached as u64);
+    check!("everything is back", testing::stat().free_frames, free);
+    check!("others run", testing::exited_with(&run(server, &["crash", "exit=3"])?, 3));
+    Ok(())
+}
+
+fn run(server: &Processes, words: &[&str]) -> Result<ExitReport, Trouble> {
+    server.wait(server.run(words)?)
+}
+
+/// Starts programs until the server refuses, which it does by name, and ends them all.
+fn as_many_as_there_may_be(server: &Processes) -> Result<(), Trouble> {
+    let mut all = Vec::new();
+    let refusal = loop {
+        match server.run(&["waits"]) {
+            Ok(number) => all.push(number),
+            Err(trouble) => break trouble,
+        }
+    };
+    check!("several at a time", all.len() >= MANY);
+    let named = [Trouble::TooMany, Trouble::Kernel(Error::LimitReached)];
+    check!("no more by name", named.contains(&refusal));
+    check!("all are listed", server.list()?.len(), all.len());
+    for number in all {
+        // One that has less than it needs may have ended by itself.
+        check!("kill", matches!(server.kill(number), Ok(()) | Err(Trouble::HasEnded)));
+        check!("its end", server.wait(number).is_ok());
+    }
+    check!("none is left", server.list()?.len(), 0);
     Ok(())
 }

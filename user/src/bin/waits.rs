@@ -1,6 +1,7 @@
 //! Maps a page of each kind, touches some, and waits until it is ended: something to look at.
 //!
-//! With the argument `spin` it does not wait but computes, as a program does that is stuck.
+//! With the argument `spin` it does not wait but computes, as a program does that is stuck; with `eat` it takes
+//! memory until it gets no more.
 #![no_std]
 #![no_main]
 
@@ -12,6 +13,8 @@ vellum_user::entry!(main);
 
 /// Pages of each mapping.
 const PAGES: usize = 4;
+/// Bytes that are taken at a time.
+const MEAL: usize = 1 << 20;
 
 fn main(arguments: &Arguments) -> Result<(), Error> {
     let object = MemoryObject::pattern(0xa5)?;
@@ -27,9 +30,21 @@ fn main(arguments: &Arguments) -> Result<(), Error> {
         eager.address(),
         zeros.address()
     );
+    if arguments.has("eat") {
+        eat()?;
+    }
     while arguments.has("spin") {
         core::hint::spin_loop();
     }
     // Nobody raises a bit: it is ended from outside.
     Notification::new()?.wait().map(|_| ())
+}
+
+/// Touches pages until there is none: the last touch ends the program.
+fn eat() -> Result<(), Error> {
+    loop {
+        let pages = Mapping::anonymous(MEAL)?;
+        (0..MEAL).step_by(PAGE).for_each(|offset| pages.write(offset, 1));
+        let _ = pages.leak();
+    }
 }

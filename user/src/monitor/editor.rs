@@ -245,6 +245,25 @@ mod tests {
     }
 
     #[test]
+    fn any_bytes_leave_a_line_that_can_be_entered() {
+        let (mut editor, mut screen, mut state) = (Editor::new("> "), String::new(), 7_u32);
+        for round in 0..100_000 {
+            // Numerical Recipes' generator; mostly bytes that mean something.
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let [byte, kind, ..] = state.to_be_bytes();
+            let byte = if kind < 128 { byte & 0x7f } else { byte };
+            editor.feed(byte, words, &mut screen);
+            if round % 1000 == 0 {
+                screen.clear();
+            }
+        }
+        assert!(editor.line.cursor() <= editor.line.text().len());
+        assert!(editor.line.text().len() <= crate::monitor::line::LONGEST);
+        let entered = type_in(&mut editor, "\x15\x1b[0~\x05\x15end\r").0;
+        assert_eq!(entered, [Event::Entered("end".to_string())]);
+    }
+
+    #[test]
     fn characters_at_the_end_are_shown_as_they_are() {
         assert_eq!(type_in(&mut Editor::new("> "), "abc").1, "abc");
         let (_, screen) = type_in(&mut Editor::new("> "), "ac\x1b[Db");

@@ -2,7 +2,8 @@
 //! `vellum_user::services::processes`.
 //!
 //! One thread answers calls; for each process another waits for its end, so that no caller has to. The programs
-//! that it starts get the archive, and of devices what the server itself was given.
+//! that it starts get the archive, and of devices what the server itself was given. Each has an account of its own
+//! with half of what is left, so that one that takes all it can get leaves the others and the services alive.
 //!
 //! The argument `first=N` is the number of the first process.
 #![no_std]
@@ -14,7 +15,7 @@ mod table;
 
 use alloc::vec::Vec;
 use table::{TABLE, ended};
-use vellum_user::abi::Error;
+use vellum_user::abi::{Error, Handle, Limits};
 use vellum_user::calls;
 use vellum_user::devices::Devices;
 use vellum_user::loader::{BootArchive, Grants};
@@ -25,7 +26,7 @@ use vellum_user::services::serve::{Answer, Question, serve};
 use vellum_user::services::shared::{give_bytes, take_bytes};
 use vellum_user::services::{OWNER, Trouble};
 use vellum_user::threads::{Joined, spawn};
-use vellum_user::{Arguments, Endpoint, Notification};
+use vellum_user::{Account, Arguments, Endpoint, Notification, testing};
 
 vellum_user::entry!(main);
 
@@ -92,7 +93,9 @@ impl Server {
         let name = words.clone().next().unwrap_or("");
         let file = self.archive.find(name).ok_or(Trouble::NoProgram)?;
         TABLE.lock().check_room()?;
-        let grants = Grants { devices: Devices::own(), ..Grants::default() };
+        let account = share()?;
+        let grants =
+            Grants { account: account.handle(), devices: Devices::own(), ..Grants::default() };
         let child = self.archive.load_with(grants, file, words)?;
         let (number, handle) = (self.next, child.process.handle());
         let waiter = spawn(move || {
@@ -129,4 +132,17 @@ impl Server {
         self.waiters.clear();
         TABLE.lock().clear();
     }
+}
+
+/// Makes an account with half of what is left. It goes with what is charged to it.
+fn share() -> Result<Account, Error> {
+    let all = calls::account_query(Handle::SELF)?;
+    let half = |limit: u64, granted: u64, used: u64| limit.saturating_sub(granted + used) / 2;
+    let frames = half(all.frame_limit, all.frames_granted, all.frames);
+    Account::new(&Limits {
+        // Of the limit, some is the kernel's: there are fewer frames to be had.
+        frames: frames.min(testing::stat().free_frames / 2),
+        kernel_bytes: half(all.kernel_byte_limit, all.kernel_bytes_granted, all.kernel_bytes),
+        handles: half(all.handle_limit, all.handles_granted, all.handles),
+    })
 }
