@@ -206,6 +206,15 @@ calls! {
     /// `endpoint_call`, `endpoint_receive`, `endpoint_reply_receive` or `process_wait`. x1 = 1 if it did, 0
     /// if the thread does not wait so, and is left alone. Needs MANAGE.
     56 ThreadInterrupt "thread_interrupt" 1;
+    /// `(endpoint, length, flags)`: makes a memory object of `length` bytes whose pages are asked for at an
+    /// endpoint when they are touched, under the badge of this handle ([`crate::PageWish`]). `flags` are
+    /// [`crate::PagerFlags`]. `InvalidState` where somebody received at the endpoint before it had its
+    /// first such object. x1 = handle with every right; MANAGE is the one to supply. Needs WRITE.
+    57 PagerCreate "pager_create" 3;
+    /// `(object, offset, length, source, how)`: supplies pages of an object, whether or not they were asked
+    /// for ([`crate::SupplyOptions`]). x1 = bytes supplied, also on error. Needs MANAGE, and READ and
+    /// MAP of a reference object.
+    58 PagerSupply "pager_supply" 5;
 }
 
 #[cfg(test)]

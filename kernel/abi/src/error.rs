@@ -129,6 +129,16 @@ errors! {
     36 TimedOut Etimedout "time is over";
     /// `thread_interrupt` ended the wait.
     37 Interrupted Eintr "interrupted";
+    /// A page has nothing behind it before its pager was asked, which this call does not.
+    38 PageAbsent Efault "a pager would have to be asked";
+    /// A page has something behind it already.
+    39 PagePresent Eexist "page already supplied";
+    /// The pager of memory that the call should use is gone, or did not answer.
+    40 PagerGone Epipe "pager is gone";
+    /// The pager said that there will never be a page.
+    41 PagePoisoned Efault "page is poisoned";
+    /// The pager refused the page.
+    42 PageRefused Eperm "pager refused the page";
 }
 
 #[cfg(test)]

@@ -80,6 +80,14 @@ kinds! {
     14 TagCheckAsync "asynchronous tag check fault";
     /// A call of a foreign process that nobody answered; `status` is its number.
     15 ForeignCall "foreign call without an answer";
+    /// The page's pager is gone, or did not answer.
+    16 PagerGone "pager gone";
+    /// The pager said that there will never be a page.
+    17 PagePoisoned "access to a poisoned page";
+    /// The pager refused the page.
+    18 PageRefused "page refused by its pager";
+    /// A pager would have had to wait for itself, or for one that may wait for it.
+    19 PagerCycle "a pager waiting for itself";
 }
 
 words! {

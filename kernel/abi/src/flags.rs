@@ -201,6 +201,9 @@ numbers! {
         Object = 4;
         /// As `Object`, of an object that repeats its pages without end (Marinas).
         Wrap = 5;
+        /// As `Object`, of an object whose pages a program supplies when they are touched (userfaultfd,
+        /// external pagers).
+        UserPager = 6;
     }
 }
 
@@ -351,7 +354,7 @@ mod tests {
     fn unknown_bits_are_refused() {
         assert_eq!(MapOptions::from_word(1 << 4), Err(Error::InvalidProtection));
         assert_eq!(MapOptions::from_word(1 << 23), Err(Error::InvalidFlags));
-        assert_eq!(MapOptions::from_word(6 << 32), Err(Error::InvalidFlags));
+        assert_eq!(MapOptions::from_word(7 << 32), Err(Error::InvalidFlags));
         assert_eq!(MapOptions::from_word(1 << 46), Err(Error::InvalidFlags));
         assert_eq!(MapOptions::from_word(10 << 48), Err(Error::InvalidFlags));
         assert_eq!(MapOptions::from_word(1 << 56), Err(Error::InvalidFlags));

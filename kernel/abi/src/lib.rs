@@ -20,9 +20,11 @@ pub mod archive;
 mod call;
 mod error;
 mod exit;
+#[macro_use]
 mod flags;
 mod handle;
 pub mod options;
+mod pager;
 mod records;
 mod registers;
 mod report;
@@ -37,6 +39,7 @@ pub use flags::{
     Rights, Switches, TestOperation, WaitFlags,
 };
 pub use handle::Handle;
+pub use pager::{PageWish, PagerFlags, Supply, SupplyFlags, SupplyOptions, WishKind};
 pub use records::{
     AccountInfo, Features, Limits, MappingInfo, ObjectInfo, ObjectKind, PageState, Stat, SystemInfo,
 };

@@ -183,6 +183,8 @@ pub enum ObjectKind {
     Wrap = 5,
     /// Registers of a device.
     Device = 6,
+    /// Memory object whose pages a pager supplies.
+    Paged = 7,
 }
 
 impl ObjectKind {
@@ -197,6 +199,7 @@ impl ObjectKind {
             4 => Some(ObjectKind::Fixed),
             5 => Some(ObjectKind::Wrap),
             6 => Some(ObjectKind::Device),
+            7 => Some(ObjectKind::Paged),
             _ => None,
         }
     }

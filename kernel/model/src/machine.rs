@@ -140,6 +140,7 @@ impl<F: Family> Model<F> {
 }
 
 impl<F: Family> Machine for Model<F> {
+    type Pager = u64;
     type Mutex = SpinMutex<F>;
     type RwLock = SpinRwLock<F>;
 

@@ -205,6 +205,6 @@ fn shown_frame<M: Machine>(mapping: &Mapping<M>, page: Page) -> Option<crate::ad
         ObjectPage::Reference(frame, _) | ObjectPage::Fixed(frame) => Some(frame.address()),
         ObjectPage::Frameless(_) => None,
         ObjectPage::Memory(frame) => frame.map(|frame| frame.address()),
-        ObjectPage::Device(frame) => Some(frame.address()),
+        ObjectPage::Device(frame) | ObjectPage::Watched(frame) => Some(frame.address()),
     }
 }

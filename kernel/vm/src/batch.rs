@@ -19,7 +19,6 @@ use crate::flush::flush_pages;
 use crate::frame::{self, OwnedFrame};
 use crate::machine::Machine;
 use crate::mapping::Mapping;
-use crate::object::ObjectPage;
 use crate::page_table::{self, Descriptor, Ownership, Slot, Walk};
 use crate::plan::{Plan, plan};
 use crate::sequence::{Claim, MOST_AHEAD};
@@ -52,9 +51,7 @@ impl<M: Machine> AddressSpace<M> {
         mapping: &Mapping<M>,
         page: Page,
     ) -> Option<Claim> {
-        let index = mapping.object_page(page);
-        let constant = matches!(mapping.object.page(index), ObjectPage::Reference(..));
-        if !constant || state.changing.is_some() {
+        if !mapping.object.has_reference_frame() || state.changing.is_some() {
             return None;
         }
         let room = |most| self.room_behind(mapping, page, most);

@@ -118,7 +118,11 @@ pub const fn allows(protection: Protection, access: FaultAccess) -> bool {
 pub const fn shares_frames(policy: Policy) -> bool {
     match policy {
         Policy::Eager | Policy::PatternOnAnyFault => false,
-        Policy::ReferencePage | Policy::InMapping | Policy::Object | Policy::Wrap => true,
+        Policy::ReferencePage
+        | Policy::InMapping
+        | Policy::Object
+        | Policy::Wrap
+        | Policy::UserPager => true,
     }
 }
 
@@ -186,7 +190,7 @@ mod tests {
         [Leaf::Empty, Leaf::Busy].into_iter().chain(valid)
     }
 
-    /// Runs a check over every input that `decide` can get: 6 x 16 x 2 x 98 x 3.
+    /// Runs a check over every input that `decide` can get: 7 x 16 x 2 x 98 x 3.
     fn everywhere(check_fn: impl Fn(Protection, Sharing, Leaf, FaultAccess, Action)) {
         for policy in Policy::ALL {
             under(*policy, &check_fn);

@@ -1,8 +1,8 @@
 //! Why an operation of the subsystem was refused.
 
-use crate::addr::RangeError;
+use crate::addr::{Page, RangeError};
 use crate::machine::PoolExhausted;
-use vellum_abi::{Error, ExitKind};
+use vellum_abi::{Error, ExitKind, FaultAccess};
 
 /// One variant a cause. An operation that returns one has changed nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +29,13 @@ pub enum VmError {
     WrongPolicy,
     SeveralMappings,
     Closed,
+    PageAbsent,
+    PagePresent,
+    NotWatched,
+    PagerGone,
+    PagePoisoned,
+    PageRefused,
+    WouldDeadlock,
 }
 
 impl From<VmError> for Error {
@@ -54,7 +61,13 @@ impl From<VmError> for Error {
             VmError::NotPermitted => Error::NotPermitted,
             VmError::WrongPolicy => Error::WrongPolicy,
             VmError::SeveralMappings => Error::SeveralMappings,
-            VmError::Closed => Error::InvalidState,
+            VmError::Closed | VmError::NotWatched => Error::InvalidState,
+            VmError::PageAbsent => Error::PageAbsent,
+            VmError::PagePresent => Error::PagePresent,
+            VmError::PagerGone => Error::PagerGone,
+            VmError::PagePoisoned => Error::PagePoisoned,
+            VmError::PageRefused => Error::PageRefused,
+            VmError::WouldDeadlock => Error::WouldDeadlock,
         }
     }
 }
@@ -84,6 +97,10 @@ impl VmError {
             ExitKind::OutOfFrames => VmError::OutOfFrames,
             ExitKind::OutOfKernelMemory => VmError::OutOfKernelMemory,
             ExitKind::LimitReached => VmError::LimitReached,
+            ExitKind::PagerGone => VmError::PagerGone,
+            ExitKind::PagePoisoned => VmError::PagePoisoned,
+            ExitKind::PageRefused => VmError::PageRefused,
+            ExitKind::PagerCycle => VmError::WouldDeadlock,
             _ => VmError::BadAddress,
         }
     }
@@ -96,6 +113,8 @@ pub enum Refusal {
     Error(VmError),
     /// A long operation is changing the address space: ask again when it is done.
     Changing,
+    /// A pager has to be asked for a page first.
+    Absent(Page, FaultAccess),
 }
 
 impl<E: Into<VmError>> From<E> for Refusal {

@@ -18,7 +18,7 @@ use crate::frame::{self, OwnedFrame};
 use crate::hint::{NoScene, Scene};
 use crate::machine::Machine;
 use crate::mapping::Mapping;
-use crate::object::MemoryObject;
+use crate::object::{MemoryObject, ObjectPage};
 use crate::page_table::{self, Descriptor, Ownership, Slot, Walk};
 use crate::plan::{Plan, plan, shared_leaf};
 use crate::span_fault::Step;
@@ -36,6 +36,8 @@ pub enum Outcome {
     Resume,
     /// A long operation has the page in hand: try again when the address space is at rest.
     Changing,
+    /// The page's pager has to be asked: [`AddressSpace::request_page`] says for what.
+    Absent,
     /// A block is to be made, which takes long: [`AddressSpace::begin_block`] begins that.
     Long,
     /// Nothing can resolve it.
@@ -83,6 +85,7 @@ impl<M: Machine> AddressSpace<M> {
                 Ok(Attempt::Less) => manner.effort = Effort::Page,
                 Ok(Attempt::Long) => return Outcome::Long,
                 Ok(Attempt::Changing) => return Outcome::Changing,
+                Ok(Attempt::Absent) => return Outcome::Absent,
                 Err(kind) => {
                     let tag = kind == ExitKind::TagCheck;
                     self.counters.add(if tag { Counter::Tag } else { Counter::Denied }, 1);
@@ -297,9 +300,13 @@ impl<M: Machine> AddressSpace<M> {
         Ok(Attempt::Again)
     }
 
-    /// Gives a page of a memory object its frame.
+    /// Gives a page of a memory object its frame, or finds that a pager has to be asked for it.
     #[cold]
     fn commit(&self, object: &MemoryObject<M>, index: u64) -> Result<Attempt, VmError> {
+        if object.is_paged() {
+            let absent = object.page(index) == ObjectPage::Memory(None);
+            return Ok(if absent { Attempt::Absent } else { Attempt::Again });
+        }
         if let Some(written) = object.commit(index)? {
             written.count(&self.counters);
         }
@@ -371,7 +378,7 @@ impl<M: Machine> AddressSpace<M> {
 
 /// Returns how a process dies of an error while a page was touched.
 #[cold]
-fn death(error: VmError) -> ExitKind {
+pub(crate) fn death(error: VmError) -> ExitKind {
     match error {
         VmError::OutOfKernelMemory => ExitKind::OutOfKernelMemory,
         VmError::LimitReached => ExitKind::LimitReached,

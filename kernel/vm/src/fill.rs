@@ -108,6 +108,15 @@ impl Fill {
     }
 }
 
+/// Declares a frame whose every byte, and every tag on a machine that has them, was copied in pieces.
+pub(crate) fn copied_in_pieces<M: Machine>(
+    machine: &M,
+    frame: UninitFrame,
+) -> (OwnedFrame, Written) {
+    let written = Fill::Copy(frame.address()).written(machine.has_tags());
+    (OwnedFrame::after_fill(frame), written)
+}
+
 /// Initialises a frame for a page of this protection with content that has no frame, repeated.
 pub(crate) fn apply_stored<M: Machine>(
     stored: &Stored<M>,

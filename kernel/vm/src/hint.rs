@@ -229,6 +229,7 @@ impl<M: Machine> AddressSpace<M> {
         let frame = match mapping.object.page(mapping.object_page(pointer.page()?)) {
             ObjectPage::Reference(frame, _) | ObjectPage::Fixed(frame) => frame.address(),
             ObjectPage::Memory(frame) => frame?.address(),
+            ObjectPage::Watched(frame) => frame.address(),
             ObjectPage::Frameless(Some(Fill::Zero(tag))) => return Some(tag),
             ObjectPage::Frameless(Some(Fill::Pattern(_))) => return Some(Tag::ZERO),
             ObjectPage::Frameless(_) | ObjectPage::Device(_) => return None,

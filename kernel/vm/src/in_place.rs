@@ -11,6 +11,7 @@ use crate::decide::{Obstacle, obstacle};
 use crate::flush::flush_pages;
 use crate::machine::Machine;
 use crate::mapping::Mapping;
+use crate::object::ObjectPage;
 use crate::page_table::{Descriptor, Slot};
 use crate::task::Attempt;
 
@@ -25,9 +26,15 @@ impl<M: Machine> AddressSpace<M> {
         slot: Slot,
         seen: Descriptor,
     ) -> Attempt {
+        // A watched leaf allows all but stores.
+        if seen.is_watched()
+            && matches!(mapping.object.page(mapping.object_page(page)), ObjectPage::Watched(_))
+        {
+            return Attempt::Absent;
+        }
         // Its process has the frame alone, or `decide` would have had it copied. The page is about
         // to be used: without the flag, a CPU that does not set it would fault once more.
-        let leaf = seen.with_protection(mapping.protection).accessed();
+        let leaf = seen.unwatched().with_protection(mapping.protection).accessed();
         debug_assert!(seen.may_become(leaf), "a change that needs break-before-make");
         if self.machine.exchange(slot, seen, leaf).is_err() {
             return Attempt::Again;

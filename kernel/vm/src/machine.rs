@@ -63,6 +63,8 @@ pub trait Pools {
 
 /// A machine that address spaces live on. Cloning it names the same machine.
 pub trait Machine: Pools + Clone + Send + Sync + 'static {
+    /// Whom a paged object's pages come from: nothing but something to hold, here.
+    type Pager: Send + Sync + 'static;
     /// The lock of short critical sections.
     type Mutex: lock_api::RawMutex + Send + Sync;
     /// The lock of an address space: shared by faults, exclusive for changes.

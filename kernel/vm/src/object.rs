@@ -8,7 +8,8 @@
 //! A *frameless* object has the content of one without the frame: every page is made privately.
 //! A *memory* object commits pages on first use; a *wrap* object is one whose pages repeat without
 //! end. A *fixed* object has frames that the allocator never had, such as the boot archive. A
-//! *device* object has registers instead of memory.
+//! *device* object has registers instead of memory. The pages of a *paged* object come from a
+//! program (`paged`).
 
 mod info;
 
@@ -23,6 +24,7 @@ use crate::frame::{self, ObjectFrame, OwnedFrame, SharedFrame, UninitFrame};
 use crate::machine::Machine;
 use crate::page_store::PageStore;
 use crate::page_table::{self, SharedTables};
+use crate::paged::Paged;
 use crate::remains::Remains;
 use crate::stored::Stored;
 use crate::tag::Tag;
@@ -47,6 +49,7 @@ pub(crate) enum Contents<M: Machine> {
         pages: Option<M::Owned<Remains<M>>>,
         extent: Extent,
     },
+    Paged(M::Owned<Paged<M>>),
     Fixed {
         first: FrameAddress,
         pages: u64,
@@ -74,6 +77,8 @@ pub enum ObjectPage {
     Frameless(Option<Fill>),
     /// A page of a memory object, and its frame if it has one.
     Memory(Option<ObjectFrame>),
+    /// A page of a paged object, which nobody may store to before its pager was asked.
+    Watched(ObjectFrame),
     /// A page of a fixed object.
     Fixed(SharedFrame),
     /// A page of device registers.
@@ -205,9 +210,19 @@ impl<M: Machine> MemoryObject<M> {
         })
     }
 
+    /// Returns a memory object that nobody has used yet with its pages in the care of a pager.
+    pub(crate) fn with_pager(mut self, mut paged: M::Owned<Paged<M>>) -> MemoryObject<M> {
+        if let Contents::Memory { pages, .. } = &mut self.contents {
+            paged.pages = pages.take();
+        }
+        self.contents = Contents::Paged(paged);
+        self
+    }
+
     fn store(&self) -> Option<&PageStore> {
         match &self.contents {
             Contents::Memory { pages, .. } => pages.as_ref().map(|pages| &pages.store),
+            Contents::Paged(paged) => paged.pages.as_ref().map(|pages| &pages.store),
             Contents::Reference { .. }
             | Contents::Frameless { .. }
             | Contents::Fixed { .. }
@@ -262,7 +277,9 @@ impl<M: Machine> MemoryObject<M> {
             Contents::Reference { .. }
             | Contents::Frameless { .. }
             | Contents::Memory { extent: Extent::Wraps, .. } => None,
-            Contents::Memory { extent: Extent::Ends, .. } => self.store().map(PageStore::pages),
+            Contents::Memory { extent: Extent::Ends, .. } | Contents::Paged(_) => {
+                self.store().map(PageStore::pages)
+            }
             Contents::Fixed { pages, .. } | Contents::Device { pages, .. } => Some(*pages),
         }
     }
@@ -289,7 +306,11 @@ impl<M: Machine> MemoryObject<M> {
 
     /// Returns whether a shared mapping may write the object.
     pub fn is_writable(&self) -> bool {
-        matches!(self.contents, Contents::Memory { .. } | Contents::Device { .. })
+        match &self.contents {
+            Contents::Memory { .. } | Contents::Device { .. } => true,
+            Contents::Paged(paged) => paged.is_writable(),
+            _ => false,
+        }
     }
 
     /// Returns whether the tags of the object's frames are defined.
@@ -306,6 +327,7 @@ impl<M: Machine> MemoryObject<M> {
             }
             Contents::Frameless { content, .. } => ObjectPage::Frameless(content.fill()),
             Contents::Memory { extent, .. } => ObjectPage::Memory(self.committed(*extent, index)),
+            Contents::Paged(paged) => paged.page(&self.machine, index),
             Contents::Fixed { first, .. } => {
                 ObjectPage::Fixed(SharedFrame::of_object(frame_behind(*first, index)))
             }
@@ -381,6 +403,12 @@ impl<M: Machine> Drop for MemoryObject<M> {
                 if let Some(pages) = pages.take() {
                     self.machine.bury(pages);
                 }
+            }
+            Contents::Paged(paged) => {
+                if let Some(pages) = paged.pages.take() {
+                    self.machine.bury(pages);
+                }
+                self.account.credit_kernel(Paged::<M>::BYTES);
             }
             Contents::Fixed { .. } | Contents::Device { .. } => {}
         }

@@ -3,7 +3,8 @@
 //! Owns: which frame holds which page, in a radix tree of 512-way nodes that are frames of words,
 //! reached through the machine as translation tables are. Refuses to know: who maps the object.
 //! A page is committed by one compare-and-exchange and stays until the object goes, so a frame
-//! that was found once may be used as long as the object is held.
+//! that was found once may be used as long as the object is held. What else a slot may hold, of
+//! an object with a pager, is `paged`'s.
 
 use crate::account::Account;
 use crate::error::VmError;
@@ -74,13 +75,8 @@ impl PageStore {
 
     /// Returns the frame of a committed page.
     pub fn frame<M: Machine>(&self, machine: &M, page: u64) -> Option<ObjectFrame> {
-        match self.find(machine, page) {
-            Place::Page(slot) => {
-                let word = machine.read(slot);
-                word.is_valid().then(|| ObjectFrame::of_object(word.frame()))
-            }
-            Place::Node(_) => None,
-        }
+        let word = self.word(machine, page);
+        word.is_valid().then(|| ObjectFrame::of_object(word.frame()))
     }
 
     /// Gives a page a frame of zeros under tag zero unless it has one.
@@ -95,14 +91,34 @@ impl PageStore {
         account: &Account,
         page: u64,
     ) -> Result<Option<Written>, VmError> {
+        let slot = self.slot(machine, account, page)?;
+        if machine.read(slot).is_valid() {
+            return Ok(None);
+        }
+        self.fill_slot(machine, account, slot)
+    }
+
+    /// Returns what the slot of a page holds.
+    pub(crate) fn word<M: Machine>(&self, machine: &M, page: u64) -> Descriptor {
+        match self.find(machine, page) {
+            Place::Page(slot) => machine.read(slot),
+            Place::Node(_) => Descriptor::EMPTY,
+        }
+    }
+
+    /// Returns the slot of a page, with the nodes on the way to it.
+    ///
+    /// # Errors
+    /// `OutOfFrames`, `LimitReached`.
+    pub(crate) fn slot<M: Machine>(
+        &self,
+        machine: &M,
+        account: &Account,
+        page: u64,
+    ) -> Result<Slot, VmError> {
         loop {
             match self.find(machine, page) {
-                Place::Page(slot) if machine.read(slot).is_valid() => return Ok(None),
-                Place::Page(slot) => {
-                    if let Some(written) = self.fill_slot(machine, account, slot)? {
-                        return Ok(Some(written));
-                    }
-                }
+                Place::Page(slot) => return Ok(slot),
                 Place::Node(slot) => {
                     let node = allocate_table(machine, account)?;
                     let link = Descriptor::table(node);
@@ -149,8 +165,13 @@ impl PageStore {
             free(machine, account, OwnedFrame::from_slot(word.frame()).discard());
             return Ok(None);
         }
-        self.committed.fetch_add(1, Ordering::Relaxed);
+        self.count_one();
         Ok(Some(written))
+    }
+
+    /// Counts a page that has got a frame.
+    pub(crate) fn count_one(&self) {
+        self.committed.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -170,7 +191,10 @@ fn clear_node<M: Machine>(
         if *budget == 0 {
             return false;
         }
-        if depth == 1 {
+        if depth == 1 && word.is_stored_reference() {
+            // The frame is another object's.
+            *budget -= 1;
+        } else if depth == 1 {
             *budget -= 1;
             free(machine, account, OwnedFrame::from_slot(word.frame()).discard());
         } else if !clear_node(machine, account, Table::new(word.frame()), depth - 1, budget) {

@@ -68,6 +68,12 @@ pub(crate) fn leaf_of(
             Descriptor::read_shared(frame?.read_only(), protection)
         }
         (ObjectPage::Memory(frame), Sharing::Shared) => Descriptor::object(frame?, protection),
+        (ObjectPage::Watched(frame), Sharing::Private) => {
+            Descriptor::read_shared(frame.read_only(), protection)
+        }
+        (ObjectPage::Watched(frame), Sharing::Shared) => {
+            Descriptor::object(frame, protection).watched()
+        }
         (ObjectPage::Device(frame), _) => Descriptor::device(frame, protection),
     })
 }
@@ -96,6 +102,7 @@ pub(crate) fn plan<M: Machine>(
         ObjectPage::Reference(_, fill) => Some(fill),
         ObjectPage::Frameless(fill) => fill,
         ObjectPage::Memory(frame) => Some(Fill::Copy(frame?.address())),
+        ObjectPage::Watched(frame) => Some(Fill::Copy(frame.address())),
         ObjectPage::Fixed(frame) => Some(Fill::Copy(frame.address())),
         // Mapped shared only: `map` refuses everything else.
         ObjectPage::Device(_) => return None,

@@ -104,9 +104,10 @@ fn page_of(content: UserPointer, size: u64) -> Result<Page, VmError> {
 }
 
 /// Returns why content could not be read.
-fn unreadable(refusal: AccessRefusal) -> Refusal {
+pub(crate) fn unreadable(refusal: AccessRefusal) -> Refusal {
     match refusal {
         AccessRefusal::Changing => Refusal::Changing,
+        AccessRefusal::Absent(page, access) => Refusal::Absent(page, access),
         AccessRefusal::Fault(kind) => VmError::of_access(kind).into(),
     }
 }
@@ -180,7 +181,7 @@ pub fn count(counters: &Counters, made: &Counters) {
 }
 
 /// Reads `size` bytes once and writes them all over a frame.
-fn replicate<M: Machine>(
+pub(crate) fn replicate<M: Machine>(
     machine: &M,
     source: FrameAddress,
     offset: usize,
@@ -204,7 +205,7 @@ fn replicate<M: Machine>(
 }
 
 /// Writes every tag of a frame: those of the content's first `size` bytes, repeated, or zero.
-fn replicate_tags<M: Machine>(
+pub(crate) fn replicate_tags<M: Machine>(
     machine: &M,
     source: FrameAddress,
     offset: usize,

@@ -21,6 +21,8 @@ pub(crate) enum Attempt {
     Less,
     Long,
     Changing,
+    /// A pager has to be asked.
+    Absent,
 }
 
 /// On whose behalf a page is touched.

@@ -14,6 +14,7 @@ impl<M: Machine> MemoryObject<M> {
             }
             Contents::Memory { extent: Extent::Ends, .. } => (ObjectKind::Memory, 0),
             Contents::Memory { extent: Extent::Wraps, .. } => (ObjectKind::Wrap, 0),
+            Contents::Paged(_) => (ObjectKind::Paged, 0),
             Contents::Fixed { .. } => (ObjectKind::Fixed, 0),
             Contents::Device { .. } => (ObjectKind::Device, 0),
         }
@@ -27,7 +28,9 @@ impl<M: Machine> MemoryObject<M> {
                 1 + tables.frames() + block.first().map_or(0, |_| BLOCK_PAGES)
             }
             Contents::Frameless { .. } => 0,
-            Contents::Memory { .. } => self.store().map_or(0, PageStore::committed),
+            Contents::Memory { .. } | Contents::Paged(_) => {
+                self.store().map_or(0, PageStore::committed)
+            }
             Contents::Fixed { pages, .. } => *pages,
             Contents::Device { .. } => 0,
         };

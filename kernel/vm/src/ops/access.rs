@@ -23,6 +23,8 @@ pub enum AccessRefusal {
     Fault(ExitKind),
     /// A long operation has the page in hand.
     Changing,
+    /// A pager has to be asked for the page.
+    Absent(Page, FaultAccess),
 }
 
 impl<M: Machine> AddressSpace<M> {
@@ -54,6 +56,7 @@ impl<M: Machine> AddressSpace<M> {
                 // `handle_fault` never asks for a block.
                 Outcome::Resume | Outcome::Long => {}
                 Outcome::Changing => return Err(AccessRefusal::Changing),
+                Outcome::Absent => return Err(AccessRefusal::Absent(page, access)),
                 Outcome::Die(kind) => return Err(AccessRefusal::Fault(kind)),
             }
         }

@@ -76,8 +76,8 @@ impl Touch {
 impl<M: Machine> AddressSpace<M> {
     /// Begins to do to each page of a wholly mapped range what a load or a store would do.
     ///
-    /// If a frame, a table or the account's limit is missing half way, the change ends there with a
-    /// [`Change::failure`], and the pages before stay present.
+    /// If a frame, a table, the account's limit or a page that a pager has to supply is missing half
+    /// way, the change ends there with a [`Change::failure`], and the pages before stay present.
     ///
     /// # Errors
     /// `NotMapped`; `MissingRight` if a mapping in the range does not allow the access.
@@ -104,6 +104,8 @@ impl<M: Machine> AddressSpace<M> {
                 }
                 // Nobody else has the page in hand: the mark is this operation's.
                 Ok(Attempt::Again | Attempt::Changing) => {}
+                // A pager may need what this operation has in hand: it is not asked from here.
+                Ok(Attempt::Absent) => return Err(VmError::PageAbsent),
                 Ok(Attempt::Less | Attempt::Long) => effort = Effort::Page,
                 Err(ExitKind::NotMapped) => return Err(VmError::NotMapped),
                 Err(kind) => return Err(VmError::of_access(kind)),

@@ -8,6 +8,7 @@
 //!  4:2    AttrIndx           47:12  frame                    54  UXN
 //!  7:6    AP[2:1]            55     software: the frame is not the process's own
 //!  9:8    SH, inner          56     software: the frame is a shared object's; alone: busy
+//!                            57     software: the object's page is watched
 //! ```
 //!
 //! A block descriptor, at level 2, has bit 1 clear and is like a leaf otherwise.
@@ -30,6 +31,7 @@
 
 mod ahead;
 mod device;
+mod stored;
 
 use crate::addr::{FrameAddress, Page};
 use crate::block::{BLOCK_PAGES, OwnedBlock};
@@ -51,6 +53,7 @@ const PXN: u64 = 1 << 53;
 const UXN: u64 = 1 << 54;
 const NOT_OWNED: u64 = 1 << 55;
 const OBJECT: u64 = 1 << 56;
+const WATCHED: u64 = 1 << 57;
 const PXN_TABLE: u64 = 1 << 59;
 const UXN_TABLE: u64 = 1 << 60;
 const AP_TABLE_READ_ONLY: u64 = 1 << 62;
@@ -147,13 +150,6 @@ impl Descriptor {
         self.0 & mask == mask
     }
 
-    /// Keeps a page of a memory object in a page store. Never seen by hardware.
-    #[must_use]
-    #[inline]
-    pub fn stored(frame: OwnedFrame) -> Descriptor {
-        Descriptor(frame.into_slot().to_physical() | VALID)
-    }
-
     /// Gives a process its own frame.
     #[must_use]
     #[inline]
@@ -233,12 +229,12 @@ impl Descriptor {
         }
     }
 
-    /// Returns a valid leaf with another protection; a read-shared frame stays read-only, a device
-    /// a device.
+    /// Returns a valid leaf with another protection; a read-shared frame and a watched page stay
+    /// read-only, a device a device.
     #[must_use]
     pub const fn with_protection(self, protection: Protection) -> Descriptor {
         let mut bits = access_bits(protection);
-        if matches!(self.ownership(), Ownership::ReadShared) {
+        if matches!(self.ownership(), Ownership::ReadShared) || self.is_watched() {
             bits |= AP_READ_ONLY;
         }
         if self.is_device() {
@@ -266,7 +262,7 @@ impl Descriptor {
     /// shareability (Arm ARM, "Using break-before-make when updating translation table entries").
     #[must_use]
     pub const fn may_become(self, new: Descriptor) -> bool {
-        let live = AP_EL0 | AP_READ_ONLY | UXN | ACCESS_FLAG;
+        let live = AP_EL0 | AP_READ_ONLY | UXN | ACCESS_FLAG | WATCHED;
         self.is_valid() && (self.0 ^ new.0) & !live == 0
     }
 
@@ -283,6 +279,7 @@ impl Descriptor {
             && !(writable && executable)
             && !(device && (executable || !matches!(self.ownership(), Ownership::Object)))
             && !(writable && matches!(self.ownership(), Ownership::ReadShared))
+            && !(writable && self.is_watched())
     }
 }
 

@@ -216,7 +216,7 @@ impl Harness {
             }
             match space.handle_fault_at(pointer, fault.access) {
                 Outcome::Resume => {}
-                Outcome::Long => panic!("no mapping here asks for blocks"),
+                Outcome::Long | Outcome::Absent => panic!("no mapping here asks for that"),
                 Outcome::Changing => panic!("nothing else is going on"),
                 Outcome::Die(kind) => return End::Death(kind),
             }

@@ -238,14 +238,14 @@ impl Harness {
 pub(crate) fn refused(refusal: Refusal) -> Error {
     match refusal {
         Refusal::Error(error) => error.into(),
-        Refusal::Changing => panic!("nothing else is going on"),
+        Refusal::Changing | Refusal::Absent(..) => panic!("nothing else is going on"),
     }
 }
 
 fn error_of(refusal: AccessRefusal) -> Error {
     match refusal {
         AccessRefusal::Fault(kind) => VmError::of_access(kind).into(),
-        AccessRefusal::Changing => panic!("nothing else is going on"),
+        AccessRefusal::Changing | AccessRefusal::Absent(..) => panic!("nothing else is going on"),
     }
 }
 

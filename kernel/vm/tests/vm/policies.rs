@@ -302,6 +302,7 @@ fn a_policy_that_does_not_suit_is_refused() {
         Policy::Eager | Policy::PatternOnAnyFault => [true, true, true, true],
         Policy::InMapping => [true, false, false, false],
         Policy::Wrap => [false, false, true, false],
+        Policy::UserPager => [false; 4],
     };
     for policy in Policy::ALL {
         for (object, suits) in objects.iter().zip(suits(*policy)) {

@@ -18,7 +18,7 @@ fn state<F: Family>(rig: &Rig<F>, address: u64) -> Result<u8, VmError> {
         let mut states = [0xff];
         match rig.space.query_pages(&range(address, 1), &mut states) {
             Ok(()) => return Ok(states[0]),
-            Err(Refusal::Changing) => F::wait(),
+            Err(Refusal::Changing | Refusal::Absent(..)) => F::wait(),
             Err(Refusal::Error(error)) => return Err(error),
         }
     }

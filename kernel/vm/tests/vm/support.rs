@@ -237,6 +237,7 @@ pub(crate) fn user<F: Family, T>(
         match space.handle_fault_at(pointer, access) {
             Outcome::Resume => {}
             Outcome::Long => make_block(space, pointer, access)?,
+            Outcome::Absent => wait_for_page(space, pointer, access)?,
             Outcome::Changing => F::wait(),
             Outcome::Die(kind) => return Err(kind),
         }
@@ -254,7 +255,27 @@ pub(crate) fn make_block<F: Family>(
         Ok(mut fault) => while !fault.step(space) {},
         Err(Outcome::Changing) => F::wait(),
         Err(Outcome::Die(kind)) => return Err(kind),
-        Err(Outcome::Resume | Outcome::Long) => {}
+        Err(Outcome::Resume | Outcome::Long | Outcome::Absent) => {}
+    }
+    Ok(())
+}
+
+/// Asks for a page, or finds that somebody does, and waits until it is supplied by another CPU.
+fn wait_for_page<F: Family>(
+    space: &Space<F>,
+    pointer: UserPointer,
+    access: FaultAccess,
+) -> Result<(), ExitKind> {
+    match space.request_page(pointer, access) {
+        Ok(request) => {
+            while request.is_pending() {
+                F::wait();
+            }
+            request.withdraw();
+        }
+        Err(Outcome::Changing) => F::wait(),
+        Err(Outcome::Die(kind)) => return Err(kind),
+        Err(Outcome::Resume | Outcome::Long | Outcome::Absent) => {}
     }
     Ok(())
 }

@@ -233,6 +233,8 @@ fn suits(request: &FlatMap, object: &Object) -> bool {
     match policy {
         Policy::ReferencePage | Policy::Object => object.has_frames(),
         Policy::Wrap => object.wraps(),
+        // No script has a pager.
+        Policy::UserPager => false,
         Policy::InMapping => private && object.is_reference(),
         Policy::PatternOnAnyFault => private,
         Policy::Eager => private && !request.flags.contains(MapFlags::REPLACE),

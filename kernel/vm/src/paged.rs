@@ -1,0 +1,263 @@
+//! Objects whose pages a program supplies.
+//!
+//! Owns: what may become of a page of such an object, all of it by compare-and-exchange of the page's
+//! slot in the store. Refuses to know: who the pager is and how it is asked; it is held here for
+//! whoever asks (`request`).
+//!
+//! ```text
+//! absent -> requested -> supplied: own frame, own frame watched, or a reference page
+//!   ^ `-------- ' |   \-> poisoned                     watched -> watched, asked -> own frame
+//!   `-------------'                                       ^--------------'
+//! ```
+//!
+//! Nobody holds a lock for a request: the slot says that one is under way, and whoever put that there
+//! is the *asker*, who alone takes it away again if nobody supplies the page. What is supplied
+//! stays until the object goes, so that what was found once may be used as long as the object is held.
+//!
+//! Memory order: a frame is filled before the exchange that publishes it (release), and whoever
+//! finds it has read that slot (acquire), as for every memory object.
+
+use crate::account::Account;
+use crate::error::VmError;
+use crate::frame::{self, ObjectFrame, OwnedFrame, SharedFrame};
+use crate::machine::Machine;
+use crate::object::{Contents, MemoryObject, ObjectPage};
+use crate::page_store::PageStore;
+use crate::page_table::Descriptor;
+use crate::remains::Remains;
+use lock_api::Mutex;
+use vellum_abi::PagerFlags;
+
+/// Reference objects whose pages one object may show.
+pub const MAX_SOURCES: usize = 16;
+
+/// Reference objects that the object keeps.
+type Sources<M> = [Option<<M as crate::machine::Pools>::Shared<MemoryObject<M>>>; MAX_SOURCES];
+
+/// The contents of an object whose pages are supplied.
+pub(crate) struct Paged<M: Machine> {
+    /// There but while the object is dropped.
+    pub(crate) pages: Option<M::Owned<Remains<M>>>,
+    /// Who is asked.
+    pager: M::Pager,
+    flags: PagerFlags,
+    /// Entries are added, and stay until the object goes.
+    sources: Mutex<M::Mutex, Sources<M>>,
+}
+
+impl<M: Machine> Paged<M> {
+    /// Kernel memory that the contents are charged for.
+    pub(crate) const BYTES: usize = size_of::<Self>();
+
+    fn store(&self) -> Option<&PageStore> {
+        self.pages.as_ref().map(|pages| &pages.store)
+    }
+
+    pub(crate) fn is_writable(&self) -> bool {
+        self.flags.contains(PagerFlags::WRITABLE)
+    }
+
+    /// Returns what stands behind a page.
+    pub(crate) fn page(&self, machine: &M, index: u64) -> ObjectPage {
+        let word = self.store().map_or(Descriptor::EMPTY, |store| store.word(machine, index));
+        if !word.is_valid() {
+            return ObjectPage::Memory(None);
+        }
+        if word.is_stored_reference() {
+            return self.reference_page(SharedFrame::of_object(word.frame()));
+        }
+        let frame = ObjectFrame::of_object(word.frame());
+        if word.is_watched() { ObjectPage::Watched(frame) } else { ObjectPage::Memory(Some(frame)) }
+    }
+
+    /// Returns a reference page with the way in which its object makes private ones.
+    fn reference_page(&self, frame: SharedFrame) -> ObjectPage {
+        let sources = self.sources.lock();
+        let pages = sources.iter().flatten().map(|source| source.page(0));
+        let shows =
+            |page: &ObjectPage| matches!(page, ObjectPage::Reference(it, _) if *it == frame);
+        pages.into_iter().find(shows).unwrap_or(ObjectPage::Fixed(frame))
+    }
+}
+
+/// What is put behind a page.
+pub(crate) enum Supplied {
+    /// A frame, which the object's account is charged for.
+    Frame(OwnedFrame),
+    /// The page of a reference object that the object keeps.
+    Reference(SharedFrame),
+    /// Nothing, for good.
+    Poison,
+}
+
+impl<M: Machine> MemoryObject<M> {
+    /// Makes an object of `length` bytes that a pager supplies, page by page.
+    ///
+    /// # Errors
+    /// `InvalidSize` for zero, for more than a user half can map; `Misaligned`;
+    /// `OutOfKernelMemory`, `OutOfFrames`, `LimitReached`.
+    pub fn paged(
+        machine: M,
+        account: M::Shared<Account>,
+        length: u64,
+        flags: PagerFlags,
+        pager: M::Pager,
+    ) -> Result<MemoryObject<M>, VmError> {
+        // Its pages and what a memory object is charged for; the rest stands in their place.
+        let memory = MemoryObject::memory(machine.clone(), account.clone(), length)?;
+        account.charge_kernel(Paged::<M>::BYTES)?;
+        let sources = Mutex::new([const { None }; MAX_SOURCES]);
+        let contents = Paged { pages: None, pager, flags, sources };
+        let made = machine.own(contents);
+        let paged = made.inspect_err(|_| account.credit_kernel(Paged::<M>::BYTES))?;
+        Ok(memory.with_pager(paged))
+    }
+
+    /// Returns whether a pager supplies the pages.
+    pub fn is_paged(&self) -> bool {
+        matches!(self.contents, Contents::Paged(_))
+    }
+
+    /// Returns who supplies the pages.
+    pub fn pager(&self) -> Option<&M::Pager> {
+        self.as_paged().map(|paged| &paged.pager)
+    }
+
+    fn as_paged(&self) -> Option<&Paged<M>> {
+        match &self.contents {
+            Contents::Paged(paged) => Some(paged),
+            _ => None,
+        }
+    }
+
+    /// Returns what the slot of a page holds.
+    pub(crate) fn word(&self, index: u64) -> Descriptor {
+        let store = self.as_paged().and_then(Paged::store);
+        store.map_or(Descriptor::EMPTY, |store| store.word(&self.machine, index))
+    }
+
+    /// Says that the pager is about to be asked for a page. Returns whether this call said so, so that
+    /// the caller asks; else somebody did before, or there is nothing to ask for any more.
+    ///
+    /// # Errors
+    /// `OutOfFrames`, `LimitReached`: there is no room to say so.
+    pub(crate) fn request(&self, index: u64) -> Result<bool, VmError> {
+        let Some(store) = self.as_paged().and_then(Paged::store) else { return Ok(false) };
+        let slot = store.slot(&self.machine, &self.account, index)?;
+        let seen = self.machine.read(slot);
+        let asked = seen.requested().map(|new| self.machine.exchange(slot, seen, new));
+        Ok(matches!(asked, Some(Ok(()))))
+    }
+
+    /// Takes back that the pager is asked for a page, unless it was supplied. The asker alone does.
+    pub(crate) fn withdraw(&self, index: u64) {
+        let Some(store) = self.as_paged().and_then(Paged::store) else { return };
+        // The asker has made the way to the slot: nothing is taken.
+        let Ok(slot) = store.slot(&self.machine, &self.account, index) else { return };
+        let seen = self.machine.read(slot);
+        if let Some(old) = seen.withdrawn() {
+            // Fails if the page is supplied at this moment, which is as well.
+            _ = self.machine.exchange(slot, seen, old);
+        }
+    }
+
+    /// Returns whether a page may be supplied.
+    ///
+    /// # Errors
+    /// `PagePresent` if there is something behind the page already; `BeyondEnd`.
+    pub(crate) fn may_supply(&self, index: u64) -> Result<(), VmError> {
+        if self.pages().is_none_or(|pages| index >= pages) {
+            return Err(VmError::BeyondEnd);
+        }
+        let word = self.word(index);
+        if word == Descriptor::EMPTY || word == Descriptor::REQUESTED {
+            Ok(())
+        } else {
+            Err(VmError::PagePresent)
+        }
+    }
+
+    /// Puts something behind a page that has nothing yet, whether or not it was asked for. A frame that
+    /// is not put there goes back.
+    ///
+    /// # Errors
+    /// `PagePresent`; `OutOfFrames`, `LimitReached`.
+    pub(crate) fn put(&self, index: u64, what: Supplied, watch: bool) -> Result<(), VmError> {
+        let (word, owned) = match what {
+            Supplied::Frame(frame) => (Descriptor::stored(frame), true),
+            Supplied::Reference(frame) => (Descriptor::stored_reference(frame), false),
+            Supplied::Poison => (Descriptor::POISONED, false),
+        };
+        let put = self.put_word(index, if watch && owned { word.watched() } else { word });
+        if put.is_err() && owned {
+            let frame = OwnedFrame::from_slot(word.frame()).discard();
+            frame::free(&self.machine, &self.account, frame);
+        }
+        put
+    }
+
+    fn put_word(&self, index: u64, word: Descriptor) -> Result<(), VmError> {
+        let store = self.as_paged().and_then(Paged::store).ok_or(VmError::BeyondEnd)?;
+        let slot = store.slot(&self.machine, &self.account, index)?;
+        loop {
+            let seen = self.machine.read(slot);
+            if seen != Descriptor::EMPTY && seen != Descriptor::REQUESTED {
+                return Err(VmError::PagePresent);
+            }
+            if self.machine.exchange(slot, seen, word).is_ok() {
+                if word.is_stored_frame() {
+                    store.count_one();
+                }
+                return Ok(());
+            }
+        }
+    }
+
+    /// Lets a watched page be stored to.
+    ///
+    /// # Errors
+    /// `BeyondEnd`; `NotWatched`.
+    pub fn allow_stores(&self, index: u64) -> Result<(), VmError> {
+        if self.pages().is_none_or(|pages| index >= pages) {
+            return Err(VmError::BeyondEnd);
+        }
+        let store = self.as_paged().and_then(Paged::store).ok_or(VmError::NotWatched)?;
+        loop {
+            let seen = store.word(&self.machine, index);
+            if !seen.is_stored_frame() || !seen.is_watched() {
+                return Err(VmError::NotWatched);
+            }
+            let slot = store.slot(&self.machine, &self.account, index)?;
+            if self.machine.exchange(slot, seen, seen.unwatched()).is_ok() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Keeps a reference object, so that pages may show it.
+    ///
+    /// # Errors
+    /// `WrongPolicy` unless it has one frame for all pages; `LimitReached` beyond [`MAX_SOURCES`].
+    pub fn keep_source(&self, source: &M::Shared<MemoryObject<M>>) -> Result<(), VmError> {
+        let paged = self.as_paged().ok_or(VmError::WrongPolicy)?;
+        if !source.has_reference_frame() {
+            return Err(VmError::WrongPolicy);
+        }
+        let mut sources = paged.sources.lock();
+        let is_it = |kept: &M::Shared<MemoryObject<M>>| {
+            core::ptr::eq(&raw const **kept, &raw const **source)
+        };
+        if sources.iter().flatten().any(is_it) {
+            return Ok(());
+        }
+        let free = sources.iter_mut().find(|place| place.is_none()).ok_or(VmError::LimitReached)?;
+        *free = Some(source.clone());
+        Ok(())
+    }
+
+    /// Returns whether shared mappings may store to the object, so that its pages cannot show frames of
+    /// other objects.
+    pub(crate) fn owns_its_frames(&self) -> bool {
+        self.as_paged().is_some_and(Paged::is_writable)
+    }
+}
