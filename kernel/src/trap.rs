@@ -12,7 +12,7 @@ use crate::memory::machine::Hardware;
 use crate::percpu;
 use crate::platform::interrupts;
 use crate::process::scheduler::{self, Leave, leave};
-use crate::process::{Operation, Outcome, Process, timing};
+use crate::process::{Operation, Outcome, Process, paging, timing};
 use crate::syscall;
 use vellum_abi::{ExitKind, ExitReport, FaultAccess, FaultReport, TagMode};
 use vellum_vm::BlockFault;
@@ -86,8 +86,16 @@ fn resolve(context: &mut Context, esr: u64, far: u64) -> Leave {
                 Err(less) => outcome = less,
             }
         }
+        if outcome == fault::Outcome::Absent {
+            match paging::ask(percpu::current(), &process.space, abort.pointer, abort.access) {
+                Ok(wait) => return leave(Outcome::Block(wait)),
+                Err(less) => outcome = less,
+            }
+        }
         match outcome {
-            fault::Outcome::Resume | fault::Outcome::Long => return Leave::Resume,
+            fault::Outcome::Resume | fault::Outcome::Long | fault::Outcome::Absent => {
+                return Leave::Resume;
+            }
             fault::Outcome::Changing => {
                 return leave(Outcome::Block(crate::process::Wait::AtRest(process.clone())));
             }

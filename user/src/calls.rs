@@ -6,6 +6,7 @@
 mod accounts;
 mod handlers;
 mod messages;
+mod pagers;
 mod remap;
 mod tags;
 mod threads;
@@ -18,6 +19,7 @@ pub use messages::{
     interrupt_acknowledge, interrupt_bind, notification_create, notification_raise,
     notification_wait, notification_wait_for,
 };
+pub use pagers::{pager_create, pager_supply};
 pub use remap::remap;
 pub use tags::{tags_read, tags_write};
 pub use threads::{

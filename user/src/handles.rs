@@ -1,6 +1,7 @@
 //! Handles that close themselves: memory objects, processes, threads, endpoints.
 
 mod messages;
+mod pagers;
 
 use crate::calls;
 use core::time::Duration;

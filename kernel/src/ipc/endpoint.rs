@@ -43,7 +43,14 @@ struct State {
     server: Option<PoolArc<Thread>>,
     /// Others that are.
     servers: List<Thread, Queued>,
+    /// Somebody received, or waited to.
+    used: bool,
+    /// What orders it among the endpoints of pagers; 0 if it is none.
+    rank: u64,
 }
+
+/// The highest rank of an endpoint.
+static RANKS: AtomicU64 = AtomicU64::new(0);
 
 impl State {
     /// Takes a thread that is ready to receive.
@@ -95,8 +102,8 @@ impl Endpoint {
     /// `OutOfKernelMemory`, `LimitReached`.
     pub fn create(payer: &PoolArc<Account>) -> Result<Named, VmError> {
         payer.charge_kernel(size_of::<Endpoint>())?;
-        let state =
-            State { closed: false, callers: List::new(), server: None, servers: List::new() };
+        let (callers, servers) = (List::new(), List::new());
+        let state = State { closed: false, callers, server: None, servers, used: false, rank: 0 };
         let (state, receivers, handlers) = (Mutex::new(state), AtomicU64::new(1), Handlers::none());
         // What is not shared is dropped, and credits the payer.
         let endpoint =
@@ -113,6 +120,7 @@ impl Endpoint {
     ) -> Option<PoolArc<Thread>> {
         let mut state = this.state.lock();
         if state.closed {
+            drop(state);
             report::refuse(&caller, Error::PartnerGone);
             return Some(caller);
         }
@@ -151,12 +159,29 @@ impl Endpoint {
         }
     }
 
+    /// Makes the endpoint a pager's, if it is not. Returns its rank, see `process::paging`.
+    ///
+    /// # Errors
+    /// `InvalidState` if somebody received here already: whose rank that is nobody could tell.
+    pub fn begin_paging(&self) -> Result<u64, Error> {
+        let mut state = self.state.lock();
+        if state.rank == 0 {
+            if state.used {
+                return Err(Error::InvalidState);
+            }
+            state.rank = RANKS.fetch_add(1, Ordering::Relaxed) + 1;
+        }
+        Ok(state.rank)
+    }
+
     /// Lets a thread, whose registers are saved, receive. Returns the thread if it need not wait.
     pub fn receive(this: &PoolArc<Endpoint>, server: PoolArc<Thread>) -> Option<PoolArc<Thread>> {
         // Who was not answered by now never is.
         abandon(&server);
         loop {
             let mut state = this.state.lock();
+            state.used = true;
+            server.set_rank(state.rank);
             let Some(caller) = state.callers.pop_front() else {
                 if state.closed {
                     report::refuse(&server, Error::PartnerGone);

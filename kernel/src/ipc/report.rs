@@ -15,8 +15,10 @@
 use super::handling::{self, Handlers};
 use super::message::{self, Message};
 use crate::memory::pools::PoolArc;
-use crate::process::{Handler, Outcome, Thread, Wait};
-use vellum_abi::{Action, Error, ExitReport, FaultReport, Handle, MESSAGE_WORDS, Rights};
+use crate::process::{Handler, Outcome, Thread, Wait, paging};
+use vellum_abi::{
+    Action, Error, ExitKind, ExitReport, FaultReport, Handle, MESSAGE_WORDS, PageWish, Rights,
+};
 
 /// Bytes of every instruction.
 const INSTRUCTION: u64 = 4;
@@ -37,12 +39,20 @@ pub struct Report {
 enum Kind {
     /// The handler of the process: it may look at the thread and change it.
     Fault,
+    /// A pager: it supplies the page that the thread needs.
+    Wish,
 }
 
 impl Report {
     /// Returns the report of a fault.
     pub fn fault(fault: FaultReport, reason: ExitReport) -> Report {
         Report { kind: Kind::Fault, words: fault.to_words(), reason, alone: false }
+    }
+
+    /// Returns what a pager is told.
+    pub fn wish(wish: &PageWish) -> Report {
+        let reason = ExitReport::default();
+        Report { kind: Kind::Wish, words: wish.to_words(), reason, alone: false }
     }
 
     /// Checks what may be done by `Handle::CALLER`.
@@ -65,9 +75,10 @@ impl Report {
     }
 
     /// Returns what the message has in the place of a handle, which no program can send.
-    fn handle(&self) -> Handle {
+    fn handle(&self) -> u64 {
         match self.kind {
-            Kind::Fault => Handle::CALLER,
+            Kind::Fault => Handle::CALLER.to_word(),
+            Kind::Wish => 0,
         }
     }
 
@@ -140,7 +151,7 @@ pub fn hand_over(caller: &Thread, server: &Thread, badge: u64) -> Result<(), Err
 #[cold]
 fn deliver(caller: &Thread, server: &Thread, badge: u64) {
     if let Some(report) = caller.report.lock().as_ref() {
-        message::deliver_words(server, report.handle().to_word(), &report.words, badge);
+        message::deliver_words(server, report.handle(), &report.words, badge);
     }
 }
 
@@ -157,9 +168,13 @@ pub fn answer(server: &Thread, caller: &Thread, message: &Message) -> Result<(),
 #[cold]
 fn act(caller: &Thread, message: &Message) -> Result<(), Error> {
     let (action, value) = message.action()?;
-    let Some(pc) = caller.report.lock().as_ref().map(Report::pc) else {
+    let about = |report: &Report| (report.kind, report.pc());
+    let Some((kind, pc)) = caller.report.lock().as_ref().map(about) else {
         return Err(Error::InvalidState);
     };
+    if kind == Kind::Wish {
+        return act_on_wish(caller, action);
+    }
     if action == Action::Kill {
         fail(caller);
         return Ok(());
@@ -179,6 +194,18 @@ fn act(caller: &Thread, message: &Message) -> Result<(), Error> {
     Ok(())
 }
 
+/// Does what a pager answers.
+fn act_on_wish(caller: &Thread, action: Action) -> Result<(), Error> {
+    let refusal = match action {
+        Action::Resume | Action::Retry => None,
+        Action::Kill => Some(ExitKind::PageRefused),
+        Action::Skip | Action::Return => return Err(Error::InvalidAction),
+    };
+    end(caller);
+    paging::answered(caller, refusal);
+    Ok(())
+}
+
 /// Tells a thread whose registers are saved, and that is in no queue, that there is nobody for what it
 /// has to say. It is ready to go on, if only to its end.
 #[inline]
@@ -191,13 +218,16 @@ pub fn refuse(thread: &Thread, error: Error) {
     }
 }
 
-/// Ends the process of a thread with what was reported.
+/// Ends the process of a thread with what was reported, or lets it find that its pager is gone.
 #[cold]
 fn fail(thread: &Thread) {
-    let reason = thread.report.lock().as_ref().map(Report::reason);
+    let about = |report: &Report| (report.kind, report.reason());
+    let about = thread.report.lock().as_ref().map(about);
     end(thread);
-    if let Some(reason) = reason {
-        thread.process.begin_end(reason);
+    match about {
+        Some((Kind::Fault, reason)) => _ = thread.process.begin_end(reason),
+        Some((Kind::Wish, _)) => paging::answered(thread, Some(ExitKind::PagerGone)),
+        None => {}
     }
 }
 

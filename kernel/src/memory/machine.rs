@@ -10,6 +10,7 @@ use crate::memory::frames;
 use crate::memory::graves;
 use crate::memory::layout::{direct, frame_pointer};
 use crate::memory::pools::{PoolArc, PoolBox};
+use crate::process::paging::Pager;
 use aarch64_cpu::registers::Readable;
 use core::sync::atomic::{AtomicU64, Ordering};
 use spin::Once;
@@ -80,6 +81,7 @@ fn byte(frame: FrameAddress, offset: usize) -> *mut u8 {
 }
 
 impl Machine for Hardware {
+    type Pager = Pager;
     type Mutex = spin::mutex::SpinMutex<()>;
     type RwLock = spin::RwLock<()>;
 

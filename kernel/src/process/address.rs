@@ -6,10 +6,12 @@
 
 use super::queue::WaitQueue;
 use super::{Process, Thread};
+use crate::memory::machine::Hardware;
 use core::ptr;
 use core::sync::atomic::{AtomicU64, Ordering};
 use vellum_abi::{MAX_WAKE, WaitFlags};
 use vellum_vm::addr::UserPointer;
+use vellum_vm::object::MemoryObject;
 use vellum_vm::ops::AccessRefusal;
 
 const QUEUES: usize = 512;
@@ -54,6 +56,11 @@ impl Place {
     /// Returns what an address of a process means to the process alone.
     fn private(process: &Process, pointer: UserPointer) -> Place {
         Place { owner: ptr::from_ref(process).addr(), byte: pointer.untagged() }
+    }
+
+    /// Returns the place where threads wait for a page of an object, which no address names.
+    pub fn of_page(object: &MemoryObject<Hardware>, index: u64) -> Place {
+        Place { owner: ptr::from_ref(object).addr(), byte: index | 1 << 63 }
     }
 
     /// Returns the queue of the place, which others may share.

@@ -168,7 +168,7 @@ fn load_segment(process: &Process, segment: &Segment<'_>) -> Result<(), Trouble>
         let address = segment.address + done as u64;
         match process.space.write_page(address, &segment.data[done..]) {
             Ok(bytes) => done += bytes,
-            Err(AccessRefusal::Changing | AccessRefusal::Fault(_)) => {
+            Err(AccessRefusal::Changing | AccessRefusal::Absent(..) | AccessRefusal::Fault(_)) => {
                 return Err(Error::OutOfFrames.into());
             }
         }
@@ -189,7 +189,7 @@ fn map_zero(process: &Process, address: u64, length: u64) -> Result<(), Trouble>
     match process.space.map_for_kernel(&request) {
         Ok(_) => Ok(()),
         Err(Refusal::Error(error)) => Err(error.into()),
-        Err(Refusal::Changing) => Err(Error::InvalidState.into()),
+        Err(Refusal::Changing | Refusal::Absent(..)) => Err(Error::InvalidState.into()),
     }
 }
 
@@ -201,7 +201,7 @@ fn finish(process: &Process, begun: Result<Change<Hardware>, Refusal>) -> Result
             Ok(())
         }
         Err(Refusal::Error(error)) => Err(error.into()),
-        Err(Refusal::Changing) => Err(Error::InvalidState.into()),
+        Err(Refusal::Changing | Refusal::Absent(..)) => Err(Error::InvalidState.into()),
     }
 }
 

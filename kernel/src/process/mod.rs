@@ -13,6 +13,7 @@ mod end;
 pub mod first;
 pub mod handle;
 pub mod operation;
+pub mod paging;
 mod parting;
 #[expect(clippy::module_inception, reason = "the type of this name lives there")]
 mod process;
@@ -28,8 +29,11 @@ pub use process::{Handler, Life, Process};
 pub use thread::Thread;
 
 use crate::ipc::{Endpoint, Meeting, Notification, endpoint, message};
+use crate::memory::machine::Hardware;
 use crate::memory::pools::PoolArc;
+use address::Place;
 use vellum_abi::ExitReport;
+use vellum_vm::object::MemoryObject;
 
 pub use end::orphan;
 pub use parting::{has_let_go_of, is_let_go};
@@ -55,6 +59,8 @@ pub enum Wait {
     /// What the thread reports is answered, at an endpoint and under a badge. The thread waits in a
     /// [`Meeting`] then.
     Answer(PoolArc<Endpoint>, u64),
+    /// Nobody asks for a page of an object any more.
+    Page(PoolArc<MemoryObject<Hardware>>, u64),
 }
 
 impl Wait {
@@ -91,6 +97,9 @@ impl Wait {
                 Some(wait) => wait.place.queue().wait(thread.clone(), is_over),
                 None => scheduler::make_ready(thread.clone()),
             },
+            Wait::Page(object, index) => {
+                Place::of_page(object, *index).queue().wait(thread.clone(), is_over);
+            }
             Wait::Meeting(_) | Wait::Notification(_) | Wait::Answer(..) => {
                 scheduler::make_ready(thread.clone());
             }
@@ -101,7 +110,11 @@ impl Wait {
     fn process(&self) -> Option<&PoolArc<Process>> {
         match self {
             Wait::AtRest(process) | Wait::Death(process) => Some(process),
-            Wait::Word | Wait::Meeting(_) | Wait::Notification(_) | Wait::Answer(..) => None,
+            Wait::Word
+            | Wait::Meeting(_)
+            | Wait::Notification(_)
+            | Wait::Answer(..)
+            | Wait::Page(..) => None,
         }
     }
 
@@ -110,6 +123,7 @@ impl Wait {
             Wait::AtRest(process) => process.space.is_at_rest(),
             Wait::Death(process) => process.is_dead(),
             Wait::Word => thread.word_wait().is_none_or(|wait| wait.is_over(&thread.process)),
+            Wait::Page(object, index) => !object.is_requested(*index),
             Wait::Meeting(_) | Wait::Notification(_) | Wait::Answer(..) => false,
         }
     }
@@ -121,6 +135,9 @@ impl Wait {
             Wait::Death(process) if process.is_dead() => process.mourners.wake_all(),
             Wait::Meeting(Meeting::Calls(endpoint) | Meeting::Receives(endpoint)) => {
                 endpoint.pass_on();
+            }
+            Wait::Page(object, index) if !object.is_requested(*index) => {
+                paging::wake(object, *index);
             }
             // How many are woken at an address is for the waker to say.
             _ => {}
@@ -141,7 +158,7 @@ impl Wait {
         };
         let taken = match self {
             // No call that can end early waits so.
-            Wait::AtRest(_) if ending == Ending::Early => false,
+            Wait::AtRest(_) | Wait::Page(..) if ending == Ending::Early => false,
             Wait::AtRest(process) => process.patient.take_out(thread, is_meant),
             Wait::Death(process) => process.mourners.take_out(thread, is_meant),
             Wait::Word => {
@@ -149,6 +166,9 @@ impl Wait {
             }
             Wait::Meeting(meeting) => endpoint::take_out(meeting, thread, is_meant),
             Wait::Notification(notification) => notification.take_out(thread, is_meant),
+            Wait::Page(object, index) => {
+                Place::of_page(object, *index).queue().take_out(thread, is_meant)
+            }
             Wait::Answer(..) => false,
         };
         if !taken {

@@ -10,6 +10,7 @@ use crate::memory::graves;
 use crate::memory::machine::Hardware;
 use crate::memory::pools::PoolArc;
 use crate::syscall::bytes::Transfer;
+use crate::syscall::pagers::Supplying;
 use vellum_abi::Error;
 use vellum_vm::BlockFault;
 use vellum_vm::error::VmError;
@@ -70,6 +71,8 @@ pub enum Operation {
     Clone(Cloning),
     /// Bytes on the way between processes or to the console.
     Transfer(Transfer),
+    /// Pages on their way into an object.
+    Supply(Supplying),
     /// The end of a process.
     End(End),
     /// Pages of dropped objects on their way back.
@@ -100,6 +103,7 @@ impl Operation {
             },
             Operation::Clone(cloning) => cloning.run(thread),
             Operation::Transfer(transfer) => transfer.run(thread),
+            Operation::Supply(supplying) => supplying.run(thread),
             Operation::End(end) => end.run(),
             Operation::Clear if graves::clear() => Progress::Done(None),
             Operation::Clear => Progress::Paused,

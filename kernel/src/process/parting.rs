@@ -9,7 +9,7 @@
 //! free then is exact, however many CPUs had a part in it.
 
 use super::thread::Standing;
-use super::{Life, Process, Thread, Wait, address};
+use super::{Life, Process, Thread, Wait, address, paging};
 use crate::ipc::{endpoint, handling, report};
 use crate::memory::machine::Hardware;
 use crate::memory::pools::PoolArc;
@@ -109,6 +109,7 @@ pub(super) fn part(thread: &PoolArc<Thread>) -> Parting {
     }
     endpoint::abandon(thread);
     report::forget(thread);
+    paging::answered(thread, None);
     // Nothing of it runs any more: what it ran on may go.
     if let Some(word) = thread.word()
         && address::clear_and_wake(process, word) == Err(AccessRefusal::Changing)

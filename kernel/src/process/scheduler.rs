@@ -222,7 +222,10 @@ fn catch_up(thread: &PoolArc<Thread>) -> bool {
         let mut operation = match (operation, standing) {
             // Nobody will see the results of a transfer, and it may take for ever; nobody will use a
             // block that is half made.
-            (Some(Operation::Transfer(_) | Operation::Block(..)) | None, Standing::MustEnd) => {
+            (
+                Some(Operation::Transfer(_) | Operation::Block(..) | Operation::Supply(_)) | None,
+                Standing::MustEnd,
+            ) => {
                 // No CPU that ran one of the threads has the tables active when the last one frees them.
                 leave_space();
                 match parting::part(thread) {

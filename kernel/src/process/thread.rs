@@ -2,6 +2,7 @@
 
 use super::address::WordWait;
 use super::operation::Operation;
+use super::paging::Asking;
 use super::process::Process;
 use super::threads::Siblings;
 use super::{Ending, Wait, scheduler};
@@ -77,6 +78,10 @@ pub struct Thread {
     timer: Timer,
     /// Its place among the threads whose time runs.
     timed: Link<SpinMutex<()>, PoolArc<Thread>>,
+    /// What it asks a pager.
+    pub asking: Mutex<Asking>,
+    /// The rank of the endpoint where it received last: see `paging`.
+    rank: AtomicU64,
     /// Its place among the threads that are ready or wait.
     queued: Link<SpinMutex<()>, PoolArc<Thread>>,
     /// Its place among the threads of its process.
@@ -123,6 +128,8 @@ impl Thread {
             stop: Stop::new(),
             timer: Timer::new(),
             timed: Link::new(),
+            asking: Mutex::new(Asking::NOTHING),
+            rank: AtomicU64::new(0),
             queued: Link::new(),
             siblings: Link::new(),
             cpu: AtomicUsize::new(percpu::id()),
@@ -176,6 +183,18 @@ impl Thread {
     pub fn end_report(&self) -> Option<Report> {
         self.reports.store(false, Ordering::Relaxed);
         self.report.lock().take()
+    }
+
+    /// Returns the rank of the endpoint where it received last; 0 if that was none of a pager.
+    pub fn rank(&self) -> u64 {
+        self.rank.load(Ordering::Relaxed)
+    }
+
+    /// Sets the rank of the endpoint where it receives.
+    #[inline]
+    pub fn set_rank(&self, rank: u64) {
+        // Who reads it runs the thread or serves it, and has its locks.
+        self.rank.store(rank, Ordering::Relaxed);
     }
 
     /// Returns how tag check faults of the thread are reported.

@@ -10,12 +10,10 @@ use crate::memory::machine::Hardware;
 use crate::memory::pools::PoolArc;
 use crate::platform::console;
 use crate::process::operation::{Progress, Reply};
-use crate::process::{Operation, Process, Thread, Wait};
+use crate::process::{Operation, Process, Thread};
 use vellum_abi::{Error, Rights, TAG_GRANULE};
 use vellum_vm::addr::UserPointer;
-use vellum_vm::error::VmError;
 use vellum_vm::machine::Machine;
-use vellum_vm::ops::AccessRefusal;
 
 /// Bytes moved at a time: the kernel's stacks are small.
 const CHUNK: usize = 256;
@@ -107,13 +105,13 @@ impl Transfer {
             Peer::From(source, address) => {
                 let from = UserPointer::new(*address).untagged() + self.done;
                 let read = source.space.read_page(from, &mut chunk[..left]);
-                let bytes = read.map_err(|refusal| stop(refusal, source))?;
+                let bytes = read.map_err(|refusal| Stop::from_access(refusal, source))?;
                 self.count(user::copy_out(process, buffer, &chunk[..bytes]), bytes)
             }
             Peer::TagsFrom(source, address) => {
                 let from = address + self.done * TAG_GRANULE;
                 let read = source.space.read_tags(from, &mut chunk[..left]);
-                let tags = read.map_err(|refusal| stop(refusal, source))?;
+                let tags = read.map_err(|refusal| Stop::from_access(refusal, source))?;
                 let tags = tags.ok_or(Error::NotTagged)?;
                 self.count(user::copy_out(process, buffer, &chunk[..tags]), tags)
             }
@@ -136,7 +134,7 @@ impl Transfer {
         match &self.peer {
             Peer::To(sink, address) => {
                 let to = UserPointer::new(*address).untagged() + self.done;
-                sink.space.write_page(to, bytes).map_err(|refusal| stop(refusal, sink))
+                sink.space.write_page(to, bytes).map_err(|refusal| Stop::from_access(refusal, sink))
             }
             Peer::TagsTo(sink, address) => {
                 // Up to the first byte that is no tag.
@@ -146,7 +144,9 @@ impl Transfer {
                 }
                 let to = address + self.done * TAG_GRANULE;
                 let written = sink.space.write_tags(to, &bytes[..tags]);
-                Ok(written.map_err(|refusal| stop(refusal, sink))?.ok_or(Error::NotTagged)?)
+                Ok(written
+                    .map_err(|refusal| Stop::from_access(refusal, sink))?
+                    .ok_or(Error::NotTagged)?)
             }
             _ => {
                 console::write_bytes(bytes);
@@ -171,12 +171,5 @@ fn taken(copied: core::result::Result<(), Short>, all: usize) -> (usize, Option<
     match copied {
         Ok(()) => (all, None),
         Err(short) => (short.done, Some(short.stop)),
-    }
-}
-
-fn stop(refusal: AccessRefusal, process: &PoolArc<Process>) -> Stop {
-    match refusal {
-        AccessRefusal::Fault(kind) => VmError::of_access(kind).into(),
-        AccessRefusal::Changing => Stop::Restart(Wait::AtRest(process.clone())),
     }
 }

@@ -10,6 +10,7 @@ mod ipc;
 mod memory;
 mod objects;
 mod observe;
+pub mod pagers;
 mod processes;
 mod tags;
 mod test;
@@ -19,11 +20,15 @@ mod user;
 use crate::arch::context::Context;
 use crate::memory::graves;
 use crate::memory::pools::PoolArc;
+use crate::percpu;
 use crate::process::operation::Reply;
 use crate::process::scheduler::{Leave, leave};
-use crate::process::{Operation, Outcome, Process, Thread, Wait};
-use vellum_abi::{Call, Error};
+use crate::process::{Operation, Outcome, Process, Thread, Wait, paging};
+use vellum_abi::{Call, Error, FaultAccess};
+use vellum_vm::addr::UserPointer;
 use vellum_vm::error::{Refusal, VmError};
+use vellum_vm::fault;
+use vellum_vm::ops::AccessRefusal;
 
 /// What a call answers that does not simply return.
 pub enum Answer {
@@ -57,6 +62,31 @@ impl Stop {
         match refusal {
             Refusal::Error(error) => error.into(),
             Refusal::Changing => Stop::Restart(Wait::AtRest(process.clone())),
+            Refusal::Absent(page, access) => {
+                Stop::absent(process, UserPointer::new(page.address()), access)
+            }
+        }
+    }
+
+    /// Converts the refusal of an access to a process's memory.
+    fn from_access(refusal: AccessRefusal, process: &PoolArc<Process>) -> Stop {
+        match refusal {
+            AccessRefusal::Fault(kind) => VmError::of_access(kind).into(),
+            AccessRefusal::Changing => Stop::Restart(Wait::AtRest(process.clone())),
+            AccessRefusal::Absent(page, access) => {
+                Stop::absent(process, UserPointer::new(page.address()), access)
+            }
+        }
+    }
+
+    /// Lets the calling thread ask for a page that the call needs.
+    #[cold]
+    fn absent(process: &PoolArc<Process>, pointer: UserPointer, access: FaultAccess) -> Stop {
+        match paging::ask(percpu::current(), &process.space, pointer, access) {
+            Ok(wait) => Stop::Restart(wait),
+            Err(fault::Outcome::Die(kind)) => VmError::of_access(kind).into(),
+            // It is over at once unless a long operation is under way.
+            Err(_) => Stop::Restart(Wait::AtRest(process.clone())),
         }
     }
 }
@@ -216,6 +246,8 @@ fn serve(thread: &PoolArc<Thread>, context: &Context, number: u64) -> Result {
         Call::NotificationCreate => ipc::notification_create(&request),
         Call::NotificationRaise => ipc::notification_raise(&request),
         Call::NotificationWait => ipc::notification_wait(&request),
+        Call::PagerCreate => pagers::pager_create(&request),
+        Call::PagerSupply => pagers::pager_supply(&request),
         Call::ProcessSetHandler => processes::process_set_handler(&request),
         Call::InterruptBind => ipc::interrupt_bind(&request),
         Call::InterruptAcknowledge => ipc::interrupt_acknowledge(&request),

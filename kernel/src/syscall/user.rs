@@ -12,7 +12,6 @@ use vellum_abi::{Error, FaultAccess, TAG_GRANULE};
 use vellum_vm::addr::UserPointer;
 use vellum_vm::error::VmError;
 use vellum_vm::fault::Outcome;
-use vellum_vm::ops::AccessRefusal;
 use vellum_vm::syndrome::{self, AbortKind};
 
 /// Why a copy stopped, and after how many bytes.
@@ -84,6 +83,7 @@ fn resolve(process: &PoolArc<Process>, fault: &CopyFault) -> Result<(), Stop> {
     match process.space.handle_kernel_fault_at(abort.pointer, abort.access) {
         Outcome::Resume | Outcome::Long => Ok(()),
         Outcome::Changing => Err(Stop::Restart(Wait::AtRest(process.clone()))),
+        Outcome::Absent => Err(Stop::absent(process, abort.pointer, abort.access)),
         Outcome::Die(kind) => Err(VmError::of_access(kind).into()),
     }
 }
@@ -123,10 +123,7 @@ pub(super) fn make_writable(
         let page = UserPointer::new(address).page().ok_or(Error::BadAddress)?;
         match process.space.with_frame(page, FaultAccess::Write, |_, _| ()) {
             Ok(()) => {}
-            Err(AccessRefusal::Fault(kind)) => return Err(VmError::of_access(kind).into()),
-            Err(AccessRefusal::Changing) => {
-                return Err(Stop::Restart(Wait::AtRest(process.clone())));
-            }
+            Err(refusal) => return Err(Stop::from_access(refusal, process)),
         }
     }
     Ok(())
@@ -148,8 +145,7 @@ pub(super) fn write_words<const N: usize>(
     let page = last.page().ok_or(Error::BadAddress)?;
     match process.space.with_frame(page, FaultAccess::Write, |_, _| ()) {
         Ok(()) => {}
-        Err(AccessRefusal::Fault(kind)) => return Err(VmError::of_access(kind).into()),
-        Err(AccessRefusal::Changing) => return Err(Stop::Restart(Wait::AtRest(process.clone()))),
+        Err(refusal) => return Err(Stop::from_access(refusal, process)),
     }
     check_tags(process, to, last.tagged())?;
     for (index, word) in words.iter().enumerate() {

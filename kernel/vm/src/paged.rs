@@ -150,7 +150,7 @@ impl<M: Machine> MemoryObject<M> {
     }
 
     /// Takes back that the pager is asked for a page, unless it was supplied. The asker alone does.
-    pub(crate) fn withdraw(&self, index: u64) {
+    pub fn withdraw(&self, index: u64) {
         let Some(store) = self.as_paged().and_then(Paged::store) else { return };
         // The asker has made the way to the slot: nothing is taken.
         let Ok(slot) = store.slot(&self.machine, &self.account, index) else { return };

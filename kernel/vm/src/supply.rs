@@ -76,8 +76,7 @@ impl<M: Machine> MemoryObject<M> {
         Ok(self.put(index, Supplied::Frame(frame), watch)?)
     }
 
-    /// Supplies a page with that of a reference object, which was kept before
-    /// ([`MemoryObject::keep_source`]). Where shared mappings may store to the object, the page gets a
+    /// Supplies a page with that of a reference object, which is kept from then on. Where shared mappings may store to the object, the page gets a
     /// frame of its own, filled as a private page would be.
     ///
     /// # Errors
@@ -85,7 +84,7 @@ impl<M: Machine> MemoryObject<M> {
     pub fn supply_reference(
         &self,
         index: u64,
-        source: &MemoryObject<M>,
+        source: &M::Shared<MemoryObject<M>>,
         space: &AddressSpace<M>,
         watch: bool,
     ) -> Result<(), VmError> {
@@ -94,6 +93,7 @@ impl<M: Machine> MemoryObject<M> {
             return Err(VmError::WrongPolicy);
         };
         if !self.owns_its_frames() {
+            self.keep_source(source)?;
             return self.put(index, Supplied::Reference(shown), watch);
         }
         let blank = frame::allocate(&self.machine, &self.account)?;

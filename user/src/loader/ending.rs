@@ -50,7 +50,11 @@ impl Display for Ending<'_> {
             | ExitKind::OutOfFrames
             | ExitKind::OutOfKernelMemory
             | ExitKind::LimitReached
-            | ExitKind::ExternalAbort => {
+            | ExitKind::ExternalAbort
+            | ExitKind::PagerGone
+            | ExitKind::PagePoisoned
+            | ExitKind::PageRefused
+            | ExitKind::PagerCycle => {
                 write!(formatter, "{}: {access} at {address:#x}, pc {pc:#x}", kind.text())
             }
         }

@@ -164,7 +164,6 @@ fn a_frame_that_a_clone_has_too_is_copied_before_it_moves() {
 fn a_named_reference_page_is_shared_by_readers_and_filled_for_writers() {
     let (rig, object) = scene(PagerFlags::NONE, RW);
     let pattern = rig.pattern(0xaa);
-    object.keep_source(&pattern).expect("room");
     let frames = rig.model.free_frames();
     object.supply_reference(0, &pattern, &rig.space, false).expect("supplied");
     object.supply_reference(1, &pattern, &rig.space, false).expect("supplied");
