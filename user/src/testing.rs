@@ -33,6 +33,7 @@
 //!   test that needs a victim looks at its arguments first); both return its
 //!   [`ExitReport`](vellum_abi::ExitReport).
 //! * `main` may return `Result<(), Error>`: an error is printed and makes the status 1.
+//! * [`Paged`] is an object whose pages another thread of the test supplies.
 //! * [`samples`] makes an object of each kind; [`wrong_byte`] and [`wrong_tag`] find what a page
 //!   should not show.
 //! * [`Mapping`](crate::Mapping) is memory to poke at; tags are reached through it too.
@@ -42,6 +43,7 @@ mod change;
 mod checks;
 mod child;
 mod contents;
+mod paging;
 mod race;
 mod repeat;
 mod warm;
@@ -52,6 +54,7 @@ pub use child::{exited_with, load, load_self, load_self_paid_by, run, run_self};
 pub use contents::{
     Sample, attributes, mixed, mixed_tag, reference, samples, write_bytes, wrong_byte, wrong_tag,
 };
+pub use paging::Paged;
 pub use race::{Contended, Meeting, Runner, race, race_of};
 pub use repeat::{repeat_call, repeating, try_call};
 pub use warm::warm;

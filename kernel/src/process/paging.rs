@@ -13,11 +13,13 @@
 //! Invariant: a page is *requested* only while its asker has it in [`Asking`], and whoever takes it out of
 //! there, because of an answer or of the asker's end, withdraws the request and wakes who waits.
 //!
-//! **Nobody waits for himself.** An endpoint gets a rank with its first paged object, each a higher
-//! one, and a thread has that of the endpoint where it received last. Who asks must have a higher rank than the
-//! endpoint, and so must everybody who waits for its answer, along the callers. Ranks fall along every
-//! chain of pagers that wait for each other, so there is no circle; who would close one is refused, and
-//! so is a pager that touches its own object.
+//! **Nobody waits for himself.** An endpoint gets a rank with its first paged object, each a higher one, and
+//! a thread has that of the endpoint where it received last. Who asks, or waits for one who does, must have a
+//! higher rank than the endpoint or none, and so must everybody who waits for an answer of his, along the
+//! callers. Ranks fall along every chain of pagers that need each other's pages, so there is no circle;
+//! who would close one is refused, and so is a pager that touches its own object, whatever other threads
+//! serve it. An ordinary message from a pager to somebody who needs its pages before he receives it is
+//! the pager's own mistake, as in every circle of messages.
 
 use super::address::Place;
 use super::{Thread, Wait};
@@ -100,21 +102,26 @@ pub fn ask(
 ) -> Result<Wait, Outcome> {
     let request = space.request_page(pointer, access)?;
     let (object, index) = (request.object().clone(), request.index());
-    let Some(wish) = request.wish() else { return Ok(Wait::Page(object, index)) };
+    let Some(pager) = object.pager() else { return Err(Outcome::Resume) };
+    let (endpoint, badge) = (pager.endpoint.clone(), pager.badge);
+    let refused = !may_wait(thread, pager.rank, LONGEST_CHAIN);
+    let Some(wish) = request.wish() else {
+        let cycle = Err(Outcome::Die(ExitKind::PagerCycle));
+        return if refused { cycle } else { Ok(Wait::Page(object, index)) };
+    };
     let number = ptr::from_ref(&*object).addr();
+    // Taken back wherever this function ends.
     let asked = Asked { object, index };
+    if refused {
+        return Err(Outcome::Die(ExitKind::PagerCycle));
+    }
     let verdict = thread.asking.lock().verdict.take();
     if let Some(verdict) = verdict.filter(|it| it.object == number && it.index == index) {
         return Err(Outcome::Die(verdict.kind));
     }
-    let Some(pager) = asked.object.pager() else { return Err(Outcome::Resume) };
-    if !may_wait(thread, pager.rank, LONGEST_CHAIN) {
-        return Err(Outcome::Die(ExitKind::PagerCycle));
-    }
-    let wait = Wait::Answer(pager.endpoint.clone(), pager.badge);
     thread.begin_report(Report::wish(&wish));
     thread.asking.lock().asked = Some(asked);
-    Ok(wait)
+    Ok(Wait::Answer(endpoint, badge))
 }
 
 /// Returns whether a thread may wait for a pager of a rank, with everybody who waits for the thread.

@@ -80,14 +80,14 @@ impl Transfer {
     /// The thread's address space is active.
     pub fn run(&mut self, thread: &Thread) -> Progress {
         while self.done < self.length {
-            let result = self.step(&thread.process);
-            match result {
-                Ok(()) => {}
-                Err(Stop::Restart(wait)) => return Progress::Block(wait),
-                Err(Stop::Error(error)) => {
-                    let status = error as u64;
-                    return Progress::Done(Some(Reply { status, value: self.done }));
-                }
+            if let Err(stop) = self.step(&thread.process) {
+                return match stop.settle(thread) {
+                    Ok(wait) => Progress::Block(wait),
+                    Err(error) => {
+                        let status = error as u64;
+                        Progress::Done(Some(Reply { status, value: self.done }))
+                    }
+                };
             }
             if Hardware.should_pause() && self.done < self.length {
                 return Progress::Paused;

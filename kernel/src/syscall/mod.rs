@@ -48,6 +48,8 @@ pub enum Stop {
     Error(Error),
     /// It must be started again when something has happened.
     Restart(Wait),
+    /// It must be started again when a process's page is there, whose pager is not asked yet.
+    Absent(PoolArc<Process>, UserPointer, FaultAccess),
 }
 
 impl<E: Into<Error>> From<E> for Stop {
@@ -63,7 +65,7 @@ impl Stop {
             Refusal::Error(error) => error.into(),
             Refusal::Changing => Stop::Restart(Wait::AtRest(process.clone())),
             Refusal::Absent(page, access) => {
-                Stop::absent(process, UserPointer::new(page.address()), access)
+                Stop::Absent(process.clone(), UserPointer::new(page.address()), access)
             }
         }
     }
@@ -74,20 +76,36 @@ impl Stop {
             AccessRefusal::Fault(kind) => VmError::of_access(kind).into(),
             AccessRefusal::Changing => Stop::Restart(Wait::AtRest(process.clone())),
             AccessRefusal::Absent(page, access) => {
-                Stop::absent(process, UserPointer::new(page.address()), access)
+                Stop::Absent(process.clone(), UserPointer::new(page.address()), access)
             }
         }
     }
 
-    /// Lets the calling thread ask for a page that the call needs.
-    #[cold]
-    fn absent(process: &PoolArc<Process>, pointer: UserPointer, access: FaultAccess) -> Stop {
-        match paging::ask(percpu::current(), &process.space, pointer, access) {
-            Ok(wait) => Stop::Restart(wait),
-            Err(fault::Outcome::Die(kind)) => VmError::of_access(kind).into(),
-            // It is over at once unless a long operation is under way.
-            Err(_) => Stop::Restart(Wait::AtRest(process.clone())),
+    /// Says what a thread has to wait for before its call is started again, or why it never will be. If
+    /// it needs a page, it asks for it: then the wait has to begin at once.
+    #[inline]
+    fn settle(self, thread: &Thread) -> core::result::Result<Wait, Error> {
+        match self {
+            Stop::Error(error) => Err(error),
+            Stop::Restart(wait) => Ok(wait),
+            Stop::Absent(process, pointer, access) => ask(thread, &process, pointer, access),
         }
+    }
+}
+
+/// Lets a thread ask for a page of a process.
+#[cold]
+fn ask(
+    thread: &Thread,
+    process: &PoolArc<Process>,
+    pointer: UserPointer,
+    access: FaultAccess,
+) -> core::result::Result<Wait, Error> {
+    match paging::ask(thread, &process.space, pointer, access) {
+        Ok(wait) => Ok(wait),
+        Err(fault::Outcome::Die(kind)) => Err(VmError::of_access(kind).into()),
+        // It is over at once unless a long operation is under way.
+        Err(_) => Ok(Wait::AtRest(process.clone())),
     }
 }
 
@@ -170,14 +188,16 @@ fn finish(context: &mut Context, result: Result) -> Outcome {
             Outcome::Resume
         }
         Ok(Answer::Outcome(outcome)) => outcome,
-        Err(Stop::Error(error)) => {
-            set_result(context, error as u64, 0);
-            Outcome::Resume
-        }
-        Err(Stop::Restart(wait)) => {
-            context.repeat_call();
-            Outcome::Block(wait)
-        }
+        Err(stop) => match stop.settle(percpu::current()) {
+            Err(error) => {
+                set_result(context, error as u64, 0);
+                Outcome::Resume
+            }
+            Ok(wait) => {
+                context.repeat_call();
+                Outcome::Block(wait)
+            }
+        },
     }
 }
 

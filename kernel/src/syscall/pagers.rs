@@ -122,10 +122,11 @@ impl Supplying {
     pub fn run(&mut self, thread: &Thread) -> Progress {
         let begun = self.done;
         while self.done < self.pages {
-            match self.step(&thread.process) {
-                Ok(()) => {}
-                Err(Stop::Restart(wait)) => return Progress::Block(wait),
-                Err(Stop::Error(error)) => return self.reply(error as u64),
+            if let Err(stop) = self.step(&thread.process) {
+                return match stop.settle(thread) {
+                    Ok(wait) => Progress::Block(wait),
+                    Err(error) => self.reply(error as u64),
+                };
             }
             paging::wake(&self.object, self.first + self.done);
             self.done += 1;

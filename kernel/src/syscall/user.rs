@@ -83,7 +83,7 @@ fn resolve(process: &PoolArc<Process>, fault: &CopyFault) -> Result<(), Stop> {
     match process.space.handle_kernel_fault_at(abort.pointer, abort.access) {
         Outcome::Resume | Outcome::Long => Ok(()),
         Outcome::Changing => Err(Stop::Restart(Wait::AtRest(process.clone()))),
-        Outcome::Absent => Err(Stop::absent(process, abort.pointer, abort.access)),
+        Outcome::Absent => Err(Stop::Absent(process.clone(), abort.pointer, abort.access)),
         Outcome::Die(kind) => Err(VmError::of_access(kind).into()),
     }
 }

@@ -11,6 +11,7 @@
 //! *device* object has registers instead of memory. The pages of a *paged* object come from a
 //! program (`paged`).
 
+mod frames;
 mod info;
 
 use crate::account::Account;
@@ -28,6 +29,7 @@ use crate::paged::Paged;
 use crate::remains::Remains;
 use crate::stored::Stored;
 use crate::tag::Tag;
+use frames::frame_behind;
 use vellum_abi::{PAGE_SIZE, Protection, TAG_BYTES_PER_PAGE};
 
 pub(crate) enum Contents<M: Machine> {
@@ -230,41 +232,6 @@ impl<M: Machine> MemoryObject<M> {
         }
     }
 
-    /// Makes an object of frames that the allocator does not manage and that never change.
-    ///
-    /// # Errors
-    /// `LimitReached`.
-    pub fn fixed(
-        machine: M,
-        account: M::Shared<Account>,
-        first: FrameAddress,
-        pages: u64,
-    ) -> Result<MemoryObject<M>, VmError> {
-        MemoryObject::of_frames(machine, account, Contents::Fixed { first, pages })
-    }
-
-    /// Makes an object of device registers.
-    ///
-    /// # Errors
-    /// `LimitReached`.
-    pub fn device(
-        machine: M,
-        account: M::Shared<Account>,
-        first: FrameAddress,
-        pages: u64,
-    ) -> Result<MemoryObject<M>, VmError> {
-        MemoryObject::of_frames(machine, account, Contents::Device { first, pages })
-    }
-
-    fn of_frames(
-        machine: M,
-        account: M::Shared<Account>,
-        contents: Contents<M>,
-    ) -> Result<MemoryObject<M>, VmError> {
-        account.charge_kernel(Self::BYTES)?;
-        Ok(MemoryObject { machine, account, contents })
-    }
-
     /// Returns whether the object is device registers: mapped shared, never copied, never
     /// executed, and never read by the kernel.
     pub fn is_device(&self) -> bool {
@@ -374,12 +341,6 @@ impl<M: Machine> MemoryObject<M> {
             _ => Fill::Zero(Tag::ZERO).apply(&self.machine, frame, protection),
         }
     }
-}
-
-/// Returns the frame that lies `index` frames behind the first of an object.
-#[inline]
-fn frame_behind(first: FrameAddress, index: u64) -> FrameAddress {
-    FrameAddress::containing(first.to_physical() + index * PAGE_SIZE)
 }
 
 impl<M: Machine> Drop for MemoryObject<M> {

@@ -142,7 +142,9 @@ impl Targets {
             | Call::NotificationWait
             | Call::ProcessSetHandler
             | Call::InterruptBind
-            | Call::InterruptAcknowledge => None,
+            | Call::InterruptAcknowledge
+            | Call::PagerCreate
+            | Call::PagerSupply => None,
         }
     }
 }

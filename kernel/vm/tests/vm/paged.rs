@@ -61,17 +61,18 @@ fn ask(
 ) -> PageRequest<vellum_model::Model<Single>> {
     let pointer = UserPointer::new(address);
     assert_eq!(rig.space.handle_fault_at(pointer, access), Outcome::Absent);
-    rig.space.request_page(pointer, access).ok().expect("a request")
+    let Ok(request) = rig.space.request_page(pointer, access) else { panic!("no request") };
+    request
 }
 
 #[test]
 fn the_first_who_faults_asks_and_the_others_wait() {
     let (rig, object) = scene(PagerFlags::NONE, RW);
     assert_eq!(object.pager(), Some(&NAME));
-    let first = ask(&rig, page(3) + 8 | 5 << 56, READ);
+    let first = ask(&rig, (page(3) + 8) | (5 << 56), READ);
     let wish = first.wish().expect("the first asks");
     assert_eq!((wish.offset, wish.access, wish.kind), (3 * PAGE_SIZE, READ, WishKind::Page));
-    assert_eq!((wish.address, wish.pages), (page(3) + 8 | 5 << 56, 29));
+    assert_eq!((wish.address, wish.pages), ((page(3) + 8) | (5 << 56), 29));
     let second = ask(&rig, page(3), WRITE);
     assert!(second.wish().is_none() && second.is_pending());
     assert_eq!((second.index(), first.index()), (3, 3));

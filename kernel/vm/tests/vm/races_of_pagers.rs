@@ -4,7 +4,7 @@ use crate::explored::{Explored, Race, change, cpu, explore, finish, on_cpus, opt
 use crate::support::{HERE, Object, READ, RW, RWT, new_space, range};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use vellum_abi::{ExitKind, MapFlags, PAGE_SIZE, PagerFlags, Protection};
+use vellum_abi::{ExitKind, MapFlags, PAGE_SIZE, PagerFlags};
 use vellum_model::Family;
 use vellum_vm::addr::{Page, UserPointer};
 use vellum_vm::error::{Refusal, VmError};

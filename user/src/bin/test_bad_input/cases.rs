@@ -7,14 +7,15 @@ use crate::scene::{
 };
 use Answer::{Allowed, Partly, Refused};
 use Error::{
-    BadAddress, BeyondEnd, InvalidFlags, InvalidRegisters, InvalidSize, InvalidState, Misaligned,
-    MissingRight, NotMapped, NotPermitted, OutOfAddresses, OutOfRange, Overlap, Sealed,
-    SharedWritable, TagsUnsupported, WouldDeadlock, WrongPolicy,
+    BadAddress, BadHandle, BeyondEnd, InvalidFlags, InvalidRegisters, InvalidSize, InvalidState,
+    Misaligned, MissingRight, NotMapped, NotPermitted, OutOfAddresses, OutOfRange, Overlap,
+    PagePresent, Sealed, SharedWritable, TagsUnsupported, WouldDeadlock, WrongObject, WrongPolicy,
 };
 use Undo::{Close, Nothing, Unmap};
 use Value::{
     Anonymous, Archive, Child, Dead, Ended, Endpoint, Guard, Interrupt, Memory, MemoryNotExecuted,
-    MemoryNotWritten, Notification, Number, Own, Pattern, Stack, TaggedPointer, Text, Thread,
+    MemoryNotWritten, Notification, Number, Own, Paged, Pattern, Stack, TaggedPointer, Text,
+    Thread,
 };
 use vellum_user::abi::{
     Call, Error, FOR_EVER, HandlerFlags, MapFlags, PAGE_SIZE, PRIORITIES, Policy, Protection,
@@ -340,6 +341,34 @@ pub(crate) const CASES: &[Case] = cases! {
     NotificationWait "for a bit that is raised" [Notification, NEVER] => Allowed(Undo::Value(4));
     InterruptBind "again" [Interrupt, Notification, NONE] => Allowed(Undo::Value(0));
     InterruptAcknowledge "what has not fired" [Interrupt] => Allowed(Undo::Value(0));
+    // pagers.
+    PagerCreate "another object of an endpoint" [Endpoint, PAGE, NONE] => Allowed(Close);
+    PagerCreate "flags and length wrong" [Endpoint, NONE, Number(2)] => Refused(InvalidFlags);
+    PagerSupply "another object" [Own, NONE, PAGE, BUFFER, NONE] => Refused(BadHandle);
+    PagerSupply "a page that is there" [Paged, Number(OBJECT_BYTES - PAGE_SIZE), PAGE, BUFFER, NONE]
+        => Refused(PagePresent);
+    PagerSupply "to allow what nobody watches" [Paged, NONE, PAGE, NONE, Number(4)]
+        => Refused(InvalidState);
+    PagerSupply "poison from somewhere" [Paged, NONE, PAGE, BUFFER, Number(3)]
+        => Refused(InvalidFlags);
+    PagerSupply "a memory object as a reference" [Paged, NONE, PAGE, Memory, Number(2)]
+        => Refused(WrongObject);
+    PagerSupply "an endpoint as a reference" [Paged, NONE, PAGE, Endpoint, Number(2)]
+        => Refused(WrongObject);
+    PagerSupply "nothing as a reference" [Paged, NONE, PAGE, NONE, Number(2)] => Refused(BadHandle);
+    PagerSupply "text that moves" [Paged, NONE, PAGE, Text, Number(1)] => Refused(Sealed);
+    PagerSupply "a shared page that moves" [Paged, NONE, PAGE, Number(SHARED_REFERENCE), Number(1)]
+        => Refused(NotPermitted);
+    PagerSupply "a page that is not mapped, to move" [Paged, NONE, PAGE, Number(HOLE), Number(1)]
+        => Refused(NotMapped);
+    Map "a paged object eagerly"
+        [Own, Paged, FREE, PAGE, Number(FIXED | (Policy::Eager as u64) << 32), NONE]
+        => Refused(WrongPolicy);
+    Map "a paged object shared for writing"
+        [Own, Paged, FREE, PAGE, Number(FIXED | SHARED), NONE] => Refused(SharedWritable);
+    Map "a memory object under the policy of pagers"
+        [Own, Memory, FREE, PAGE, Number(FIXED | (Policy::UserPager as u64) << 32), NONE]
+        => Refused(WrongPolicy);
     // calls without arguments do not care what is in the registers.
     Null "garbage" [Number(u64::MAX), Number(u64::MAX)] => Allowed(Undo::Value(0));
     Yield "garbage" [Number(u64::MAX), Number(u64::MAX)] => Allowed(Undo::Value(0));

@@ -3,7 +3,7 @@
 use crate::state::State;
 use vellum_user::abi::{Call, Error, Handle, PAGE_SIZE, Rights};
 use vellum_user::mapping::PAGE;
-use vellum_user::{Mapping, MemoryObject, Process, calls, check, raw};
+use vellum_user::{Endpoint, Mapping, MemoryObject, Process, calls, check, raw};
 
 /// More handles than a table may ever have.
 const MANY: u64 = 1 << 20;
@@ -13,7 +13,7 @@ pub(crate) fn check_full_table() -> Result<(), Error> {
     let content = Mapping::anonymous(PAGE)?;
     content.write(0, 1);
     let (object, child, other) = (MemoryObject::pattern(1)?, Process::new()?, Process::new()?);
-    let none = Rights::NONE;
+    let (none, endpoint) = (Rights::NONE, Endpoint::new()?);
     let first = calls::handle_copy(Handle::SELF, object.handle(), none)?;
     let mut last = first;
     let refusal = (0..MANY).find_map(|_| {
@@ -28,7 +28,7 @@ pub(crate) fn check_full_table() -> Result<(), Error> {
     check!("the table is full", refusal, Some(Error::OutOfHandles));
     let own = Handle::SELF.to_word();
     let object_word = object.handle().to_word();
-    let calls: [(Call, [u64; 3]); 10] = [
+    let calls: [(Call, [u64; 3]); 11] = [
         (Call::HandleCopy, [own, object_word, 0]),
         (Call::RefpageCreate, [content.address() as u64, 16, 0]),
         (Call::RefpageCreateFrameless, [content.address() as u64, 16, 0]),
@@ -39,6 +39,7 @@ pub(crate) fn check_full_table() -> Result<(), Error> {
         (Call::ThreadCreate, [child.handle().to_word(), 0, 0]),
         (Call::EndpointCreate, [0; 3]),
         (Call::NotificationCreate, [0; 3]),
+        (Call::PagerCreate, [endpoint.handle().to_word(), PAGE_SIZE, 0]),
     ];
     for (call, [x0, x1, x2]) in calls {
         let before = State::now();

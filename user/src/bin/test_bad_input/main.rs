@@ -11,6 +11,7 @@ mod cases;
 mod classes;
 mod full;
 mod messages;
+mod pagers;
 mod parameters;
 mod scene;
 mod state;

@@ -7,13 +7,14 @@ use Kind::{
     HandlerFlags, InspectedAccount, InspectedMemory, InspectedProcess, InspectedThread,
     InspectedThreadOrOwn, Length, ManagedAccount, ManagedEndpoint, ManagedInterrupt,
     ManagedProcess, ManagedThread, ManagedThreadOrOwn, MapOptions, MappedObject, MemoryFlags,
-    NewLength, NewRange, NewRangeLength, ObjectOffset, OpenHandle, Place, Priority, Protection,
-    QueriedRange, RaisedNotification, RangeLength, ReceivedEndpoint, RecordIn, RecordOut,
-    RegisterSet, RemapFlags, SentHandle, Size, Tag, TagMode, TagSet, TheirBytesIn, TheirBytesOut,
-    TheirTags, TransferredHandle, WaitFlags, WaitedWord, WokenWord, Word,
+    NewLength, NewRange, NewRangeLength, ObjectOffset, OpenHandle, PagerFlags, Place, Priority,
+    Protection, QueriedRange, RaisedNotification, RangeLength, ReceivedEndpoint, RecordIn,
+    RecordOut, RegisterSet, RemapFlags, SentHandle, Size, SuppliedLength, SuppliedObject,
+    SuppliedOffset, SuppliedPages, SupplyOptions, Tag, TagMode, TagSet, TheirBytesIn,
+    TheirBytesOut, TheirTags, TransferredHandle, WaitFlags, WaitedWord, WokenWord, Word,
 };
 use Value::{
-    Anonymous, Child, Dead, Endpoint, Interrupt, Memory, Notification, Number, Own, Thread,
+    Anonymous, Child, Dead, Endpoint, Interrupt, Memory, Notification, Number, Own, Paged, Thread,
 };
 use vellum_user::abi::{Call, FOR_EVER, MapFlags, PAGE_SIZE, Protection as Bits, Rights};
 
@@ -138,6 +139,18 @@ pub(crate) enum Kind {
     Priority,
     /// The flags of `address_wait`.
     WaitFlags,
+    /// The flags of `pager_create`.
+    PagerFlags,
+    /// A paged object that is supplied.
+    SuppliedObject,
+    /// Where in it.
+    SuppliedOffset,
+    /// How much of it.
+    SuppliedLength,
+    /// The start of the pages that it is supplied with.
+    SuppliedPages,
+    /// The word that says how.
+    SupplyOptions,
 }
 
 /// An argument.
@@ -265,6 +278,20 @@ pub(crate) const fn parameters(call: Call) -> &'static [Parameter] {
         }
         Call::ProcessSetHandler => {
             const { &[of(ManagedProcess, Child), of(HandlerEndpoint, Endpoint), of(HandlerFlags, NONE)] }
+        }
+        Call::PagerCreate => {
+            const { &[of(CalledEndpoint, Endpoint), of(NewLength, PAGE), of(PagerFlags, NONE)] }
+        }
+        Call::PagerSupply => {
+            const {
+                &[
+                    of(SuppliedObject, Paged),
+                    of(SuppliedOffset, NONE),
+                    of(SuppliedLength, PAGE),
+                    of(SuppliedPages, BUFFER),
+                    of(SupplyOptions, NONE),
+                ]
+            }
         }
         Call::ProcessKill => const { &[of(ManagedProcess, Child)] },
         Call::ThreadCreate => const { &[of(ManagedProcess, Child), of(WokenWord, NONE)] },

@@ -3,7 +3,9 @@
 
 use core::hint::black_box;
 use vellum_user::abi::start::Device;
-use vellum_user::abi::{Error, Handle, Limits, PAGE_SIZE, Protection, Registers, Rights};
+use vellum_user::abi::{
+    Error, Handle, Limits, PAGE_SIZE, PagerFlags, Protection, Registers, Rights,
+};
 use vellum_user::devices::Devices;
 use vellum_user::loader::layout::PROGRAM_END;
 use vellum_user::mapping::{MapRequest, PAGE};
@@ -113,6 +115,10 @@ pub(crate) enum Value {
     MemoryNotTransferred,
     /// The memory object by a handle without INSPECT.
     MemoryNotInspected,
+    /// A paged object whose last page is poisoned.
+    Paged,
+    /// The paged object by a handle without MANAGE.
+    PagedNotManaged,
     /// A reference object.
     Pattern,
     /// The boot archive.
@@ -140,6 +146,7 @@ pub(crate) struct Scene {
     notification: Notification,
     interrupt: Interrupt,
     memory: MemoryObject,
+    paged: [MemoryObject; 2],
     pattern: MemoryObject,
     /// Handles to the same objects with one right less.
     narrowed: Narrowed,
@@ -253,10 +260,11 @@ impl Scene {
             dead,
             ended,
             account,
-            endpoint,
             notification,
             interrupt,
             memory,
+            paged: paged(&endpoint)?,
+            endpoint,
             pattern,
             narrowed,
             closed,
@@ -317,10 +325,20 @@ impl Scene {
             Value::MemoryNotMapped => memory[3].handle(),
             Value::MemoryNotTransferred => memory[4].handle(),
             Value::MemoryNotInspected => memory[5].handle(),
+            Value::Paged => self.paged[0].handle(),
+            Value::PagedNotManaged => self.paged[1].handle(),
             Value::Pattern => self.pattern.handle(),
         };
         handle.to_word()
     }
+}
+
+/// Makes an object whose last page is poisoned, and another handle to it.
+fn paged(endpoint: &Endpoint) -> Result<[MemoryObject; 2], Error> {
+    let paged = MemoryObject::paged(endpoint, OBJECT_BYTES, PagerFlags::NONE)?;
+    paged.poison(OBJECT_BYTES - PAGE_SIZE, PAGE_SIZE)?;
+    let narrowed = without(paged.handle(), Rights::ALL, Rights::MANAGE)?;
+    Ok([paged, MemoryObject::from_handle(narrowed)])
 }
 
 /// Maps the pages at their addresses and makes them present.

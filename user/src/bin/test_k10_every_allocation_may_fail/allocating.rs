@@ -4,9 +4,10 @@ use super::{
     ANY_FAULT, FREE, PLACE, UNTOUCHED, arm, close, exhaust, faults, six_pages, tried, unmap,
 };
 use alloc::vec::Vec;
+use core::cell::Cell;
 use vellum_user::abi::{
-    Advice, Call, Error, FOR_EVER, Handle, MapFlags, MapOptions, MemoryFlags, PAGE_SIZE, Policy,
-    Protection, RemapFlags, Rights, Switches,
+    Advice, Call, Error, FOR_EVER, Handle, MapFlags, MapOptions, MemoryFlags, PAGE_SIZE,
+    PagerFlags, Policy, Protection, RemapFlags, Rights, Switches,
 };
 use vellum_user::mapping::{MapRequest, PAGE};
 use vellum_user::threads::scoped;
@@ -35,6 +36,7 @@ pub(crate) fn fail() -> Result<(), Error> {
     transfers(&object)?;
     tags()?;
     messages()?;
+    pagers(object.handle().to_word())?;
     drop(untouched);
     unmap(PLACE, 6)
 }
@@ -240,5 +242,25 @@ fn messages() -> Result<(), Error> {
     check!("and on", endpoint.call([6; 4]).is_ok());
     check!("it received what followed", server.join(), Some(Ok((5, 6))));
     drop(fill);
+    Ok(())
+}
+
+/// What is supplied stays, so the object goes each time.
+fn pagers(pattern: u64) -> Result<(), Error> {
+    let endpoint = Endpoint::new()?;
+    let word = endpoint.handle().to_word();
+    exhaust(Call::PagerCreate, [word, 8 * PAGE_SIZE, 0, 0, 0, 0], close);
+    for (how, source) in [(0, PLACE), (2, pattern)] {
+        // Two nodes deep; where stores are allowed, a reference page is copied too.
+        let paged = || MemoryObject::paged(&endpoint, 1000 * PAGE_SIZE, PagerFlags::WRITABLE);
+        let made = paged()?;
+        let (handle, object) = (made.handle().to_word(), Cell::new(Some(made)));
+        let arguments = [handle, 0, PAGE_SIZE, source, how, 0];
+        exhaust(Call::PagerSupply, arguments, |_| {
+            drop(object.take());
+            object.set(Some(paged()?));
+            Ok(())
+        });
+    }
     Ok(())
 }

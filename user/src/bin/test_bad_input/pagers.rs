@@ -1,0 +1,37 @@
+//! Which values of the arguments of pagers are bad.
+
+use crate::classes::{Bad, bad};
+use crate::scene::{HOLE, NO_ACCESS, OBJECT_BYTES, Value};
+use Value::{Memory, Number, Paged, PagedNotManaged, Pattern};
+use vellum_user::abi::{Error, PAGE_SIZE};
+
+const LAST_PAGE: u64 = PAGE_SIZE.wrapping_neg();
+
+pub(crate) const NOT_SUPPLIED: &[Bad] = &[
+    bad("a paged object without MANAGE", PagedNotManaged, Error::MissingRight),
+    bad("another memory object, without MANAGE", Memory, Error::MissingRight),
+    bad("a reference object, without MANAGE", Pattern, Error::MissingRight),
+];
+pub(crate) const SUPPLIED_OFFSETS: &[Bad] = &[
+    bad("unaligned", Number(1), Error::Misaligned),
+    bad("the end", Number(OBJECT_BYTES), Error::BeyondEnd),
+    bad("nearly 2^64", Number(LAST_PAGE), Error::BeyondEnd),
+];
+pub(crate) const SUPPLIED_LENGTHS: &[Bad] = &[
+    bad("zero", Number(0), Error::InvalidSize),
+    bad("unaligned", Number(PAGE_SIZE + 1), Error::Misaligned),
+    bad("beyond the end", Number(OBJECT_BYTES + PAGE_SIZE), Error::BeyondEnd),
+    bad("nearly 2^64", Number(LAST_PAGE), Error::BeyondEnd),
+];
+pub(crate) const NOT_COPIED: &[Bad] = &[
+    bad("unmapped", Number(HOLE), Error::BadAddress),
+    bad("no access", Number(NO_ACCESS), Error::BadAddress),
+    bad("a handle, which is no address", Paged, Error::Misaligned),
+];
+pub(crate) const SUPPLY_OPTIONS: &[Bad] = &[
+    bad("behind the last way", Number(5), Error::InvalidFlags),
+    bad("an unknown flag", Number(1 << 9), Error::InvalidFlags),
+    bad("a watch over nothing", Number(0x103), Error::InvalidFlags),
+    bad("the highest bit", Number(1 << 63), Error::InvalidFlags),
+    bad("all bits", Number(u64::MAX), Error::InvalidFlags),
+];
