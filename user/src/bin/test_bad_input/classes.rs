@@ -4,7 +4,7 @@ use crate::messages::{
     ACKNOWLEDGE_RIGHT, AWAIT_RIGHT, BADGE_RIGHT, BIND_RIGHT, CALL_RIGHT, NOT_A_NOTIFICATION,
     NOT_AN_ENDPOINT, NOT_AN_INTERRUPT, RAISE_RIGHT, RECEIVE_RIGHT, SENT,
 };
-use crate::pagers::{NOT_COPIED, NOT_SUPPLIED, SUPPLIED_LENGTHS, SUPPLIED_OFFSETS, SUPPLY_OPTIONS};
+use crate::pagers::{self, NOT_COPIED, NOT_SUPPLIED};
 use crate::parameters::Kind;
 use crate::scene::{HOLE, NO_ACCESS, READ_ONLY, Value, WRITABLE};
 use Value::{
@@ -366,10 +366,8 @@ pub(crate) const fn tables(kind: Kind) -> &'static [&'static [Bad]] {
         Kind::Flags => &[FLAGS],
         Kind::MemoryFlags | Kind::PagerFlags => &[MEMORY_FLAGS],
         Kind::SuppliedObject => &[HANDLES, NOT_ANONYMOUS, NOT_OWN, NOT_AN_OBJECT, NOT_SUPPLIED],
-        Kind::SuppliedOffset => &[SUPPLIED_OFFSETS],
-        Kind::SuppliedLength => &[SUPPLIED_LENGTHS],
+        Kind::SuppliedOffset | Kind::SuppliedLength | Kind::SupplyOptions => pagers::tables(kind),
         Kind::SuppliedPages => &[RANGES, NOT_COPIED],
-        Kind::SupplyOptions => &[SUPPLY_OPTIONS],
         Kind::CopyRights => &[RIGHTS],
         Kind::Content => &[POINTERS, NOT_CONTENT],
         Kind::Size => &[SIZES],

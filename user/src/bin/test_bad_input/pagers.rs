@@ -1,6 +1,7 @@
 //! Which values of the arguments of pagers are bad.
 
 use crate::classes::{Bad, bad};
+use crate::parameters::Kind;
 use crate::scene::{HOLE, NO_ACCESS, OBJECT_BYTES, Value};
 use Value::{Memory, Number, Paged, PagedNotManaged, Pattern};
 use vellum_user::abi::{Error, PAGE_SIZE};
@@ -12,12 +13,12 @@ pub(crate) const NOT_SUPPLIED: &[Bad] = &[
     bad("another memory object, without MANAGE", Memory, Error::MissingRight),
     bad("a reference object, without MANAGE", Pattern, Error::MissingRight),
 ];
-pub(crate) const SUPPLIED_OFFSETS: &[Bad] = &[
+const SUPPLIED_OFFSETS: &[Bad] = &[
     bad("unaligned", Number(1), Error::Misaligned),
     bad("the end", Number(OBJECT_BYTES), Error::BeyondEnd),
     bad("nearly 2^64", Number(LAST_PAGE), Error::BeyondEnd),
 ];
-pub(crate) const SUPPLIED_LENGTHS: &[Bad] = &[
+const SUPPLIED_LENGTHS: &[Bad] = &[
     bad("zero", Number(0), Error::InvalidSize),
     bad("unaligned", Number(PAGE_SIZE + 1), Error::Misaligned),
     bad("beyond the end", Number(OBJECT_BYTES + PAGE_SIZE), Error::BeyondEnd),
@@ -28,10 +29,19 @@ pub(crate) const NOT_COPIED: &[Bad] = &[
     bad("no access", Number(NO_ACCESS), Error::BadAddress),
     bad("a handle, which is no address", Paged, Error::Misaligned),
 ];
-pub(crate) const SUPPLY_OPTIONS: &[Bad] = &[
+const SUPPLY_OPTIONS: &[Bad] = &[
     bad("behind the last way", Number(5), Error::InvalidFlags),
     bad("an unknown flag", Number(1 << 9), Error::InvalidFlags),
     bad("a watch over nothing", Number(0x103), Error::InvalidFlags),
     bad("the highest bit", Number(1 << 63), Error::InvalidFlags),
     bad("all bits", Number(u64::MAX), Error::InvalidFlags),
 ];
+
+/// Returns the bad values of a kind of argument that only pagers give.
+pub(crate) const fn tables(kind: Kind) -> &'static [&'static [Bad]] {
+    match kind {
+        Kind::SuppliedOffset => &[SUPPLIED_OFFSETS],
+        Kind::SuppliedLength => &[SUPPLIED_LENGTHS],
+        _ => &[SUPPLY_OPTIONS],
+    }
+}
