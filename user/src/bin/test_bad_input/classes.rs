@@ -4,7 +4,7 @@ use crate::messages::{
     ACKNOWLEDGE_RIGHT, AWAIT_RIGHT, BADGE_RIGHT, BIND_RIGHT, CALL_RIGHT, NOT_A_NOTIFICATION,
     NOT_AN_ENDPOINT, NOT_AN_INTERRUPT, RAISE_RIGHT, RECEIVE_RIGHT, SENT,
 };
-use crate::pagers::{self, NOT_COPIED, NOT_SUPPLIED};
+use crate::pagers::{self, NEW_LENGTHS, NOT_COPIED, NOT_SUPPLIED};
 use crate::parameters::Kind;
 use crate::scene::{HOLE, NO_ACCESS, READ_ONLY, Value, WRITABLE};
 use Value::{
@@ -308,13 +308,6 @@ const NOT_TAGGED: &[Bad] = &[
     bad("writable memory without tags", Number(WRITABLE), Error::NotTagged),
     bad("read-only memory without tags", Number(READ_ONLY), Error::NotTagged),
     bad("the caller's text", Text, Error::NotTagged),
-];
-const NEW_LENGTHS: &[Bad] = &[
-    bad("zero", Number(0), Error::InvalidSize),
-    bad("unaligned", Number(1), Error::Misaligned),
-    bad("more than can be mapped", Number((1 << 47) + PAGE_SIZE), Error::InvalidSize),
-    bad("half of everything", Number(1 << 63), Error::InvalidSize),
-    bad("nearly 2^64", Number(LAST_PAGE), Error::InvalidSize),
 ];
 
 /// Returns the bad values of a kind of argument.

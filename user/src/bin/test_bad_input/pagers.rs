@@ -8,6 +8,14 @@ use vellum_user::abi::{Error, PAGE_SIZE};
 
 const LAST_PAGE: u64 = PAGE_SIZE.wrapping_neg();
 
+/// Lengths of new objects, paged ones or others.
+pub(crate) const NEW_LENGTHS: &[Bad] = &[
+    bad("zero", Number(0), Error::InvalidSize),
+    bad("unaligned", Number(1), Error::Misaligned),
+    bad("more than can be mapped", Number((1 << 47) + PAGE_SIZE), Error::InvalidSize),
+    bad("half of everything", Number(1 << 63), Error::InvalidSize),
+    bad("nearly 2^64", Number(LAST_PAGE), Error::InvalidSize),
+];
 pub(crate) const NOT_SUPPLIED: &[Bad] = &[
     bad("a paged object without MANAGE", PagedNotManaged, Error::MissingRight),
     bad("another memory object, without MANAGE", Memory, Error::MissingRight),
