@@ -1,12 +1,24 @@
-//! Which values of the arguments of pagers are bad.
+//! The arguments of the calls of pagers, and which values are bad.
 
 use crate::classes::{Bad, bad};
-use crate::parameters::Kind;
-use crate::scene::{HOLE, NO_ACCESS, OBJECT_BYTES, Value};
-use Value::{Memory, Number, Paged, PagedNotManaged, Pattern};
+use crate::parameters::{Kind, Parameter, of};
+use crate::scene::{HOLE, NO_ACCESS, OBJECT_BYTES, Value, WRITABLE};
+use Value::{Endpoint, Memory, Number, Paged, PagedNotManaged, Pattern};
 use vellum_user::abi::{Error, PAGE_SIZE};
 
 const LAST_PAGE: u64 = PAGE_SIZE.wrapping_neg();
+const PAGE: Value = Number(PAGE_SIZE);
+const NONE: Value = Number(0);
+
+pub(crate) const CREATE: &[Parameter] =
+    &[of(Kind::CalledEndpoint, Endpoint), of(Kind::NewLength, PAGE), of(Kind::PagerFlags, NONE)];
+pub(crate) const SUPPLY: &[Parameter] = &[
+    of(Kind::SuppliedObject, Paged),
+    of(Kind::SuppliedOffset, NONE),
+    of(Kind::SuppliedLength, PAGE),
+    of(Kind::SuppliedPages, Number(WRITABLE)),
+    of(Kind::SupplyOptions, NONE),
+];
 
 /// Lengths of new objects, paged ones or others.
 pub(crate) const NEW_LENGTHS: &[Bad] = &[

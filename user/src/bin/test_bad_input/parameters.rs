@@ -1,5 +1,6 @@
 //! What the arguments of each call are, and a good value of each.
 
+use crate::pagers;
 use crate::scene::{HOLE, OBJECT_BYTES, RECORDS, TAGGED, Value, WRITABLE};
 use Kind::{
     AcknowledgedInterrupt, Advice, AdvisedRange, AnyByte, AnyWord, AwaitedNotification, BytesIn,
@@ -7,14 +8,13 @@ use Kind::{
     HandlerFlags, InspectedAccount, InspectedMemory, InspectedProcess, InspectedThread,
     InspectedThreadOrOwn, Length, ManagedAccount, ManagedEndpoint, ManagedInterrupt,
     ManagedProcess, ManagedThread, ManagedThreadOrOwn, MapOptions, MappedObject, MemoryFlags,
-    NewLength, NewRange, NewRangeLength, ObjectOffset, OpenHandle, PagerFlags, Place, Priority,
-    Protection, QueriedRange, RaisedNotification, RangeLength, ReceivedEndpoint, RecordIn,
-    RecordOut, RegisterSet, RemapFlags, SentHandle, Size, SuppliedLength, SuppliedObject,
-    SuppliedOffset, SuppliedPages, SupplyOptions, Tag, TagMode, TagSet, TheirBytesIn,
-    TheirBytesOut, TheirTags, TransferredHandle, WaitFlags, WaitedWord, WokenWord, Word,
+    NewLength, NewRange, NewRangeLength, ObjectOffset, OpenHandle, Place, Priority, Protection,
+    QueriedRange, RaisedNotification, RangeLength, ReceivedEndpoint, RecordIn, RecordOut,
+    RegisterSet, RemapFlags, SentHandle, Size, Tag, TagMode, TagSet, TheirBytesIn, TheirBytesOut,
+    TheirTags, TransferredHandle, WaitFlags, WaitedWord, WokenWord, Word,
 };
 use Value::{
-    Anonymous, Child, Dead, Endpoint, Interrupt, Memory, Notification, Number, Own, Paged, Thread,
+    Anonymous, Child, Dead, Endpoint, Interrupt, Memory, Notification, Number, Own, Thread,
 };
 use vellum_user::abi::{Call, FOR_EVER, MapFlags, PAGE_SIZE, Protection as Bits, Rights};
 
@@ -159,7 +159,7 @@ pub(crate) struct Parameter {
     pub(crate) good: Value,
 }
 
-const fn of(kind: Kind, good: Value) -> Parameter {
+pub(crate) const fn of(kind: Kind, good: Value) -> Parameter {
     Parameter { kind, good }
 }
 
@@ -279,20 +279,8 @@ pub(crate) const fn parameters(call: Call) -> &'static [Parameter] {
         Call::ProcessSetHandler => {
             const { &[of(ManagedProcess, Child), of(HandlerEndpoint, Endpoint), of(HandlerFlags, NONE)] }
         }
-        Call::PagerCreate => {
-            const { &[of(CalledEndpoint, Endpoint), of(NewLength, PAGE), of(PagerFlags, NONE)] }
-        }
-        Call::PagerSupply => {
-            const {
-                &[
-                    of(SuppliedObject, Paged),
-                    of(SuppliedOffset, NONE),
-                    of(SuppliedLength, PAGE),
-                    of(SuppliedPages, BUFFER),
-                    of(SupplyOptions, NONE),
-                ]
-            }
-        }
+        Call::PagerCreate => pagers::CREATE,
+        Call::PagerSupply => pagers::SUPPLY,
         Call::ProcessKill => const { &[of(ManagedProcess, Child)] },
         Call::ThreadCreate => const { &[of(ManagedProcess, Child), of(WokenWord, NONE)] },
         Call::ThreadExit | Call::EndpointCreate | Call::NotificationCreate => &[],
