@@ -13,7 +13,7 @@ use super::{Life, Process, Thread, Wait, address, paging};
 use crate::ipc::{endpoint, handling, report};
 use crate::memory::machine::Hardware;
 use crate::memory::pools::PoolArc;
-use crate::percpu;
+use crate::{percpu, trap};
 use core::ptr;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use vellum_sched::MAX_CPUS;
@@ -121,6 +121,10 @@ pub(super) fn part(thread: &PoolArc<Thread>) -> Parting {
         return Parting::Last;
     }
     handling::left_alone(process);
+    // As many threads as there are may part in a row, with nobody's turn between.
+    if Hardware.should_pause() {
+        trap::serve_interrupts();
+    }
     Parting::Gone
 }
 

@@ -52,6 +52,7 @@ const BENCHMARKS: &[Benchmark] = &[
     Benchmark { name: "paths", program: "operations", arguments: &[], masked: MASKED },
     Benchmark { name: "paths", program: "moves", arguments: &[], masked: MASKED },
     Benchmark { name: "paths", program: "messages", arguments: &[], masked: MASKED },
+    Benchmark { name: "paths", program: "timed_waits", arguments: &[], masked: MASKED },
     Benchmark { name: "sweep", program: "sweep", arguments: &[], masked: MASKED },
     Benchmark { name: "sparse_read", program: "sparse_read", arguments: &[], masked: MASKED },
 ];
