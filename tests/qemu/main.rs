@@ -7,6 +7,7 @@
 mod archives;
 mod context;
 mod ends;
+mod fuzz;
 mod instructions;
 mod machines;
 mod monitor;
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
     }
     let named = [
         ends::TESTS,
+        fuzz::TESTS,
         instructions::TESTS,
         machines::TESTS,
         monitor::TESTS,

@@ -51,6 +51,13 @@ pub enum Command {
         #[arg(long, value_name = "DIR")]
         out: Option<PathBuf>,
     },
+    /// Makes every system call with any arguments, on a checked kernel; --seed chooses which
+    Fuzz {
+        /// How many calls
+        #[arg(long, value_name = "N", default_value_t = 100_000_000)]
+        #[arg(value_parser = clap::value_parser!(u64).range(1..))]
+        calls: u64,
+    },
     /// Starts a program stopped at the first instruction of the machine, under gdb
     Debug {
         /// A name of user/src/bin or the path of an ELF file

@@ -56,7 +56,7 @@ pub use contents::{
 };
 pub use paging::Paged;
 pub use race::{Contended, Meeting, Runner, race, race_of};
-pub use repeat::{repeat_call, repeating, try_call};
+pub use repeat::{repeat_address, repeat_call, repeating, try_call};
 pub use warm::warm;
 
 pub(crate) use checks::{begin, verdict};

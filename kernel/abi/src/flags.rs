@@ -331,6 +331,10 @@ pub enum TestOperation {
     FailAllocation = 0,
     /// Moves every private page of the calling process to another frame, as far as there are any.
     MoveFrames = 1,
+    /// Checks all that lives in a process, a handle with INSPECT or SELF, in one go; panics at what is wrong.
+    Audit = 2,
+    /// Looks at some frames from `argument` on. x1 = how many are free, and in bits 63:32 the next, 0 for none.
+    AuditFrames = 3,
 }
 
 impl TestOperation {
@@ -340,6 +344,8 @@ impl TestOperation {
         match number {
             0 => Some(TestOperation::FailAllocation),
             1 => Some(TestOperation::MoveFrames),
+            2 => Some(TestOperation::Audit),
+            3 => Some(TestOperation::AuditFrames),
             _ => None,
         }
     }

@@ -229,6 +229,18 @@ pub fn release(frame: FrameAddress) -> bool {
     before == 1
 }
 
+/// Looks at `most` frames from number `first` on. Returns how many of them have a count of a free one, as those
+/// have that were never the allocator's, and the first that was not looked at, 0 after the last; `None` where
+/// there is no such frame.
+pub fn audit(first: usize, most: usize) -> Option<(u64, usize)> {
+    let all = RAM_FRAMES.load(Ordering::Relaxed);
+    let end = all.min(first.checked_add(most)?);
+    let is_free =
+        |frame: &usize| matches!(entry(*frame as u32).count.load(Ordering::Relaxed), 0 | POISONED);
+    let free = (first < all).then(|| (first..end).filter(is_free).count())?;
+    Some((free as u64, if end == all { 0 } else { end }))
+}
+
 /// Takes `frames` frames and forgets them, so that few are left. Returns how many it were.
 pub fn hide(frames: usize) -> usize {
     let mut allocator = BLOCKS.lock();

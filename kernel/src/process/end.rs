@@ -130,10 +130,10 @@ pub fn orphan(object: Object) -> Option<PoolArc<Process>> {
 }
 
 /// Checks everything that lives in a process, in debug builds.
-fn audit(process: &Process) {
+pub fn audit(process: &Process) {
     if cfg!(debug_assertions)
         && let Err(finding) = process.space.audit()
     {
-        panic!("audit at the end of a process: {finding:?}");
+        panic!("audit of a process: {finding:?}");
     }
 }

@@ -35,7 +35,7 @@ use address::Place;
 use vellum_abi::ExitReport;
 use vellum_vm::object::MemoryObject;
 
-pub use end::orphan;
+pub use end::{audit, orphan};
 pub use parting::{has_let_go_of, is_let_go};
 
 /// Returns the operation that takes a process down whose life is `Ending`.

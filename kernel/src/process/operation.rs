@@ -83,13 +83,19 @@ impl Operation {
     /// Runs until the operation is done, has to wait, or lets an interrupt pass.
     pub fn run(&mut self, thread: &Thread) -> Progress {
         match self {
-            Operation::Change(process, change) => match change.run(&process.space) {
-                ops::Progress::Paused => Progress::Paused,
-                ops::Progress::Done => {
-                    process.patient.wake_all();
-                    Progress::Done(failure(change))
+            Operation::Change(process, change) => {
+                // Its end waits for this.
+                if !process.is_alive() {
+                    change.cut_short();
                 }
-            },
+                match change.run(&process.space) {
+                    ops::Progress::Paused => Progress::Paused,
+                    ops::Progress::Done => {
+                        process.patient.wake_all();
+                        Progress::Done(failure(change))
+                    }
+                }
+            }
             Operation::Block(process, fault) => match fault.run(&process.space) {
                 ops::Progress::Paused => Progress::Paused,
                 ops::Progress::Done => Progress::Done(None),
@@ -107,6 +113,13 @@ impl Operation {
             Operation::End(end) => end.run(),
             Operation::Clear if graves::clear() => Progress::Done(None),
             Operation::Clear => Progress::Paused,
+        }
+    }
+
+    /// Leaves out what nobody waits for any more when the thread has to end.
+    pub fn cut_short(&mut self) {
+        if let Operation::Change(_, change) = self {
+            change.cut_short();
         }
     }
 

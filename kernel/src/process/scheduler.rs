@@ -190,7 +190,11 @@ pub fn switch() -> *mut Context {
 /// says so: it is in no queue.
 fn settle(thread: PoolArc<Thread>, outcome: Outcome) -> Option<PoolArc<Thread>> {
     match outcome {
-        Outcome::Resume | Outcome::Yield | Outcome::Die => make_ready(thread),
+        Outcome::Resume | Outcome::Yield => make_ready(thread),
+        Outcome::Die => {
+            thread.hurry();
+            make_ready(thread);
+        }
         Outcome::Preempted => CPUS.put_back(thread),
         Outcome::Block(Wait::Answer(endpoint, badge)) => {
             return Endpoint::call(&endpoint, thread, badge);
@@ -240,6 +244,10 @@ fn catch_up(thread: &PoolArc<Thread>) -> bool {
                     }
                     Parting::Last => Operation::End(End::new(thread.process.clone())),
                 }
+            }
+            (Some(mut operation), Standing::MustEnd) => {
+                operation.cut_short();
+                operation
             }
             (Some(operation), _) => operation,
             (None, Standing::Runs) => Operation::Clear,

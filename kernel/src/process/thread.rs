@@ -249,13 +249,20 @@ impl Thread {
         }
     }
 
-    /// Makes the thread see that it has to end, whatever it does and wherever it runs.
+    /// Makes the thread see that it has to end, whatever it does and wherever it runs. It is as urgent then
+    /// as its process may be: what it has must come back although more urgent threads are never done.
     pub fn interrupt(this: &PoolArc<Thread>) {
+        Thread::set_priority(this, this.process.ceiling);
         let waiting = this.waiting.lock().clone();
         if let Some(wait) = waiting {
             wait.end(this, Ending::ForGood);
         }
         scheduler::interrupt(this);
+    }
+
+    /// Makes the thread, which is in no queue and has to end, as urgent as its process may be.
+    pub fn hurry(&self) {
+        self.priority.store(self.process.ceiling.number(), Ordering::SeqCst);
     }
 
     /// Dooms the thread: it ends when it is next about to run user code. Returns whether it had been

@@ -1,8 +1,12 @@
 //! The call for tests of checked kernels.
 
 use super::{Answer, Request, Result, Stop, memory};
-use crate::memory::injection;
-use vellum_abi::{Error, TestOperation};
+use crate::memory::{frames, injection};
+use crate::process::{self, Process};
+use vellum_abi::{Error, Rights, TestOperation};
+
+/// Frames that are looked at in one go.
+const AUDITED_FRAMES: usize = 4096;
 
 pub(super) fn test(request: &Request<'_>) -> Result {
     let [operation, argument, ..] = *request.arguments;
@@ -17,6 +21,15 @@ pub(super) fn test(request: &Request<'_>) -> Result {
                 Ok(change) => Ok(memory::perform(request, process, change, 0)),
                 Err(refusal) => Err(Stop::from_refusal(refusal, process)),
             }
+        }
+        TestOperation::Audit => {
+            process::audit(&*Process::target(request.process(), argument, Rights::INSPECT)?);
+            Ok(Answer::Value(0))
+        }
+        TestOperation::AuditFrames => {
+            let first = usize::try_from(argument).map_err(|_| Error::OutOfRange)?;
+            let (free, next) = frames::audit(first, AUDITED_FRAMES).ok_or(Error::OutOfRange)?;
+            Ok(Answer::Value(free | (next as u64) << u32::BITS))
         }
     }
 }

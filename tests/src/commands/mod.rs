@@ -3,6 +3,7 @@
 mod bench;
 mod check;
 mod debug;
+pub mod fuzz;
 mod monitor;
 mod mutants;
 mod run;
@@ -27,6 +28,7 @@ pub fn execute(line: &CommandLine) -> Result<ExitCode, Failure> {
             let script = debug::Script { commands: gdb_command, batch: *batch };
             debug::debug(options, program, script)
         }
+        Some(Command::Fuzz { calls }) => fuzz::fuzz(options, *calls),
         Some(Command::Monitor) => monitor::monitor(options),
         Some(Command::Check) => check::check(),
     }

@@ -22,7 +22,7 @@ pub unsafe fn repeating(
     times: u64,
 ) -> Result<Handle, Error> {
     let thread = calls::thread_create(process, word)?;
-    let mut registers = Registers { pc: repeat as *const () as u64, ..Registers::ZERO };
+    let mut registers = Registers { pc: repeat_address(), ..Registers::ZERO };
     registers.x[19..25].copy_from_slice(&arguments);
     (registers.x[25], registers.x[26]) = (call as u64, times);
     calls::thread_write_registers(thread, &registers)?;
@@ -48,6 +48,12 @@ pub unsafe fn repeat_call(
     // SAFETY: the code below touches no memory; what the call does is the caller's duty.
     unsafe { calls::thread_start(thread) }?;
     Ok(thread)
+}
+
+/// Returns where such a thread begins: the arguments in x19 to x24, the call in x25, how often in x26.
+#[must_use]
+pub fn repeat_address() -> u64 {
+    repeat as *const () as u64
 }
 
 /// Makes a call and returns its value, unless it was refused.

@@ -150,6 +150,22 @@ impl<M: Machine> Change<M> {
         Change::new(PageRange::whole(), Work::Move, None)
     }
 
+    /// Leaves out what nobody waits for any more, as whoever began it ends: making pages present, which may
+    /// go on as long as a mapping is large. What has to be put in order still is.
+    pub fn cut_short(&mut self) {
+        if let Work::Populate(touch) = self.work {
+            self.stop_touching(touch.goal);
+        }
+    }
+
+    /// Makes no more pages present.
+    fn stop_touching(&mut self, goal: Goal) {
+        match goal {
+            Goal::Advice | Goal::Growth => self.cursor = self.range.end(),
+            Goal::Mapping => (self.work, self.cursor) = (Work::Unmap, self.range.start()),
+        }
+    }
+
     /// Steps until the change is done or something waits.
     pub fn run(&mut self, space: &AddressSpace<M>) -> Progress {
         while !self.step(space) {
@@ -190,12 +206,11 @@ impl<M: Machine> Change<M> {
         match touch.some(space, self.cursor, self.range.end()) {
             Ok(next) => self.cursor = next,
             Err(error) => {
-                let (work, cursor, failure) = match touch.goal {
-                    Goal::Advice => (self.work, self.range.end(), Some(error)),
-                    Goal::Mapping => (Work::Unmap, self.range.start(), Some(error)),
-                    Goal::Growth => (self.work, self.range.end(), None),
-                };
-                (self.work, self.cursor, self.failure) = (work, cursor, failure);
+                self.stop_touching(touch.goal);
+                // What grew is moved already, and what is missing comes when it is touched.
+                if !matches!(touch.goal, Goal::Growth) {
+                    self.failure = Some(error);
+                }
             }
         }
     }

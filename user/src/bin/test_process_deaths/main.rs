@@ -11,7 +11,9 @@ mod routines;
 mod ways;
 
 use alloc::format;
-use vellum_user::abi::{Error, ExitKind, ExitReport, Protection, Stat};
+use vellum_user::abi::{
+    Advice, Error, ExitKind, ExitReport, Handle, Policy, Protection, Stat, Switches,
+};
 use vellum_user::mapping::{MapRequest, PAGE};
 use vellum_user::{
     Arguments, Mapping, MemoryObject, Process, calls, check, println, system, testing,
@@ -22,6 +24,8 @@ vellum_user::test!(main);
 
 /// The exit status of a child that outlived its death.
 const SURVIVED: u64 = 3;
+/// Nanoseconds in which a child has ended by far.
+const PATIENCE: u64 = 2_000_000_000;
 /// Exit statuses that must arrive as they are.
 const STATUSES: [u64; 5] = [0, 1, 255, 1 << 32, u64::MAX];
 
@@ -35,6 +39,9 @@ fn main(arguments: &Arguments) -> Result<u64, Error> {
     }
     match arguments.at(0) {
         Some("wait") => return wait_for_ever(),
+        Some("last") => return spin_last(),
+        Some("touch") => return touch_for_ever(),
+        Some("map") => return map_for_ever(),
         Some("spin") => loop {
             core::hint::spin_loop();
         },
@@ -49,6 +56,9 @@ fn main(arguments: &Arguments) -> Result<u64, Error> {
     check_kill("a child that spins", "spin", 20);
     check_kill("a child that has not run", "spin", 0);
     check_kill("a child that waits", "wait", 20);
+    check_kill("a child whose pages are made present", "touch", 20);
+    check_kill("a child that maps what is made present", "map", 20);
+    check_end_of_the_least_urgent();
     Ok(0)
 }
 
@@ -131,6 +141,46 @@ fn wait_for_ever() -> Result<u64, Error> {
     let never = Process::new()?;
     never.wait()?;
     Ok(SURVIVED)
+}
+
+/// Makes more pages present than it could in a day: none of them needs a frame.
+fn touch_for_ever() -> Result<u64, Error> {
+    let pages = MapRequest::anonymous(1 << 46).with(Switches::SHARED_TABLES).map()?;
+    pages.populate(0..1 << 46, Advice::PopulateRead)?;
+    Ok(SURVIVED)
+}
+
+/// Maps more than there are frames for, all of it present.
+fn map_for_ever() -> Result<u64, Error> {
+    while MapRequest::anonymous(1 << 40).under(Policy::Eager).map().is_err() {}
+    Ok(SURVIVED)
+}
+
+/// Runs when nobody else would.
+fn spin_last() -> Result<u64, Error> {
+    calls::thread_set_priority(Handle::SELF, 0)?;
+    loop {
+        core::hint::spin_loop();
+    }
+}
+
+/// A child that was ended gives everything back although somebody more urgent never waits.
+fn check_end_of_the_least_urgent() {
+    let before = testing::stat();
+    let child = testing::load_self(&["last"]);
+    check!("start", child.start(), Ok(()));
+    (0..20).for_each(|_| calls::yield_now());
+    check!("kill", child.process.kill(), Ok(()));
+    let begun = calls::clock();
+    // Its root table stays until nobody names it.
+    let is_there = || testing::stat().free_frames + 1 >= before.free_frames;
+    while !is_there() && calls::clock() - begun < PATIENCE {
+        calls::yield_now();
+    }
+    check!("frames of who ran last", is_there());
+    check!("report", child.process.wait().is_ok());
+    drop(child);
+    check_nothing_left("who ran last", &before);
 }
 
 fn check_kill(name: &str, argument: &str, turns: u32) {
