@@ -136,7 +136,8 @@ impl Wait {
             Wait::Meeting(Meeting::Calls(endpoint) | Meeting::Receives(endpoint)) => {
                 endpoint.pass_on();
             }
-            Wait::Page(object, index) if !object.is_requested(*index) => {
+            // Somebody may ask again before all are woken: then they wait for that.
+            Wait::Page(object, index) if !object.await_request(*index) => {
                 paging::wake(object, *index);
             }
             // How many are woken at an address is for the waker to say.

@@ -75,8 +75,9 @@ struct Asked {
 
 impl Drop for Asked {
     fn drop(&mut self) {
-        self.object.withdraw(self.index);
-        wake(&self.object, self.index);
+        if self.object.withdraw(self.index) {
+            wake(&self.object, self.index);
+        }
     }
 }
 

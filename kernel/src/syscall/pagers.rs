@@ -109,8 +109,9 @@ fn source_of(
 /// Returns the memory object that a word names.
 fn memory(request: &Request<'_>, word: u64, rights: Rights) -> core::result::Result<Memory, Error> {
     let handle = Handle::from_word(word).ok_or(Error::BadHandle)?;
-    match request.process().object(handle, Rights::NONE)? {
-        (Object::Memory(object), held) if held.contains(rights) => Ok(object),
+    let handles = request.process().handles.lock();
+    match handles.find(handle, Rights::NONE)? {
+        (Object::Memory(object), held) if held.contains(rights) => Ok(object.clone()),
         (Object::Memory(_), _) => Err(Error::MissingRight),
         _ => Err(Error::WrongObject),
     }
@@ -122,13 +123,16 @@ impl Supplying {
     pub fn run(&mut self, thread: &Thread) -> Progress {
         let begun = self.done;
         while self.done < self.pages {
-            if let Err(stop) = self.step(&thread.process) {
-                return match stop.settle(thread) {
-                    Ok(wait) => Progress::Block(wait),
-                    Err(error) => self.reply(error as u64),
-                };
+            match self.step(&thread.process) {
+                Ok(false) => {}
+                Ok(true) => paging::wake(&self.object, self.first + self.done),
+                Err(stop) => {
+                    return match stop.settle(thread) {
+                        Ok(wait) => Progress::Block(wait),
+                        Err(error) => self.reply(error as u64),
+                    };
+                }
             }
-            paging::wake(&self.object, self.first + self.done);
             self.done += 1;
             if self.done < self.pages && Hardware.should_pause() {
                 return Progress::Paused;
@@ -141,8 +145,8 @@ impl Supplying {
         Progress::Done(Some(Reply { status, value: self.done * PAGE_SIZE }))
     }
 
-    /// Supplies the next page.
-    fn step(&self, process: &PoolArc<Process>) -> core::result::Result<(), Stop> {
+    /// Supplies the next page. Returns whether somebody waits for it.
+    fn step(&self, process: &PoolArc<Process>) -> core::result::Result<bool, Stop> {
         let (object, space, index) = (&self.object, &process.space, self.first + self.done);
         let supplied = match &self.source {
             Source::Copy(page) => object.supply_copy(index, space, page.add(self.done), self.watch),

@@ -18,7 +18,7 @@ use crate::frame::{self, OwnedFrame};
 use crate::hint::{NoScene, Scene};
 use crate::machine::Machine;
 use crate::mapping::Mapping;
-use crate::object::{MemoryObject, ObjectPage};
+use crate::object::MemoryObject;
 use crate::page_table::{self, Descriptor, Ownership, Slot, Walk};
 use crate::plan::{Plan, plan, shared_leaf};
 use crate::span_fault::Step;
@@ -300,13 +300,9 @@ impl<M: Machine> AddressSpace<M> {
         Ok(Attempt::Again)
     }
 
-    /// Gives a page of a memory object its frame, or finds that a pager has to be asked for it.
+    /// Gives a page of a memory object its frame.
     #[cold]
     fn commit(&self, object: &MemoryObject<M>, index: u64) -> Result<Attempt, VmError> {
-        if object.is_paged() {
-            let absent = object.page(index) == ObjectPage::Memory(None);
-            return Ok(if absent { Attempt::Absent } else { Attempt::Again });
-        }
         if let Some(written) = object.commit(index)? {
             written.count(&self.counters);
         }

@@ -23,10 +23,10 @@ use crate::frame::{self, ObjectFrame, OwnedFrame, SharedFrame};
 use crate::machine::Machine;
 use crate::object::{Contents, MemoryObject, ObjectPage};
 use crate::page_store::PageStore;
-use crate::page_table::Descriptor;
+use crate::page_table::{Descriptor, Slot};
 use crate::remains::Remains;
 use lock_api::Mutex;
-use vellum_abi::PagerFlags;
+use vellum_abi::{PagerFlags, WishKind};
 
 /// Reference objects whose pages one object may show.
 pub const MAX_SOURCES: usize = 16;
@@ -78,6 +78,18 @@ impl<M: Machine> Paged<M> {
             |page: &ObjectPage| matches!(page, ObjectPage::Reference(it, _) if *it == frame);
         pages.into_iter().find(shows).unwrap_or(ObjectPage::Fixed(frame))
     }
+}
+
+/// What came of saying that a page is needed.
+pub(crate) enum Requested {
+    /// The caller asks the pager, for this.
+    Asks(WishKind),
+    /// Somebody else does.
+    Waits,
+    /// There is nothing to ask for.
+    Nothing,
+    /// There never will be.
+    Poisoned,
 }
 
 /// What is put behind a page.
@@ -136,100 +148,125 @@ impl<M: Machine> MemoryObject<M> {
         store.map_or(Descriptor::EMPTY, |store| store.word(&self.machine, index))
     }
 
-    /// Says that the pager is about to be asked for a page. Returns whether this call said so, so that
-    /// the caller asks; else somebody did before, or there is nothing to ask for any more.
+    /// Says that the pager is about to be asked for a page, or that somebody waits for its answer.
+    /// `stores` says whether a watched page matters.
     ///
     /// # Errors
     /// `OutOfFrames`, `LimitReached`: there is no room to say so.
-    pub(crate) fn request(&self, index: u64) -> Result<bool, VmError> {
-        let Some(store) = self.as_paged().and_then(Paged::store) else { return Ok(false) };
-        let slot = store.slot(&self.machine, &self.account, index)?;
-        let seen = self.machine.read(slot);
-        let asked = seen.requested().map(|new| self.machine.exchange(slot, seen, new));
-        Ok(matches!(asked, Some(Ok(()))))
-    }
-
-    /// Takes back that the pager is asked for a page, unless it was supplied. The asker alone does.
-    pub fn withdraw(&self, index: u64) {
-        let Some(store) = self.as_paged().and_then(Paged::store) else { return };
-        // The asker has made the way to the slot: nothing is taken.
-        let Ok(slot) = store.slot(&self.machine, &self.account, index) else { return };
-        let seen = self.machine.read(slot);
-        if let Some(old) = seen.withdrawn() {
-            // Fails if the page is supplied at this moment, which is as well.
-            _ = self.machine.exchange(slot, seen, old);
-        }
-    }
-
-    /// Returns whether a page may be supplied.
-    ///
-    /// # Errors
-    /// `PagePresent` if there is something behind the page already; `BeyondEnd`.
-    pub(crate) fn may_supply(&self, index: u64) -> Result<(), VmError> {
-        if self.pages().is_none_or(|pages| index >= pages) {
-            return Err(VmError::BeyondEnd);
-        }
-        let word = self.word(index);
-        if word == Descriptor::EMPTY || word == Descriptor::REQUESTED {
-            Ok(())
-        } else {
-            Err(VmError::PagePresent)
-        }
-    }
-
-    /// Puts something behind a page that has nothing yet, whether or not it was asked for. A frame that
-    /// is not put there goes back.
-    ///
-    /// # Errors
-    /// `PagePresent`; `OutOfFrames`, `LimitReached`.
-    pub(crate) fn put(&self, index: u64, what: Supplied, watch: bool) -> Result<(), VmError> {
-        let (word, owned) = match what {
-            Supplied::Frame(frame) => (Descriptor::stored(frame), true),
-            Supplied::Reference(frame) => (Descriptor::stored_reference(frame), false),
-            Supplied::Poison => (Descriptor::POISONED, false),
+    pub(crate) fn request(&self, index: u64, stores: bool) -> Result<Requested, VmError> {
+        let Some(store) = self.as_paged().and_then(Paged::store) else {
+            return Ok(Requested::Nothing);
         };
-        let put = self.put_word(index, if watch && owned { word.watched() } else { word });
-        if put.is_err() && owned {
-            let frame = OwnedFrame::from_slot(word.frame()).discard();
-            frame::free(&self.machine, &self.account, frame);
-        }
-        put
-    }
-
-    fn put_word(&self, index: u64, word: Descriptor) -> Result<(), VmError> {
-        let store = self.as_paged().and_then(Paged::store).ok_or(VmError::BeyondEnd)?;
         let slot = store.slot(&self.machine, &self.account, index)?;
         loop {
             let seen = self.machine.read(slot);
-            if seen != Descriptor::EMPTY && seen != Descriptor::REQUESTED {
+            let kind = if seen.is_watched() { WishKind::Store } else { WishKind::Page };
+            let (new, requested) = match seen.requested() {
+                _ if seen.is_watched() && !stores => return Ok(Requested::Nothing),
+                Some(new) => (new, Requested::Asks(kind)),
+                None if seen.withdrawn().is_some() => (seen.awaited(), Requested::Waits),
+                None if seen == Descriptor::POISONED => return Ok(Requested::Poisoned),
+                None => return Ok(Requested::Nothing),
+            };
+            if seen == new || self.machine.exchange(slot, seen, new).is_ok() {
+                return Ok(requested);
+            }
+        }
+    }
+
+    /// Says that somebody waits for what comes of a request. Returns whether there is one.
+    pub fn await_request(&self, index: u64) -> bool {
+        let Some(store) = self.as_paged().and_then(Paged::store) else { return false };
+        loop {
+            let seen = store.word(&self.machine, index);
+            if seen.withdrawn().is_none() {
+                return false;
+            }
+            // A page that is asked for has its slot: nothing is taken.
+            let Ok(slot) = store.slot(&self.machine, &self.account, index) else { return false };
+            if self.machine.exchange(slot, seen, seen.awaited()).is_ok() {
+                return true;
+            }
+        }
+    }
+
+    /// Takes back that the pager is asked for a page, unless it was supplied. The asker alone does.
+    /// Returns whether somebody waits, who has to be told.
+    #[must_use = "who waits has to be told"]
+    pub fn withdraw(&self, index: u64) -> bool {
+        let Some(store) = self.as_paged().and_then(Paged::store) else { return false };
+        // The asker has made the way to the slot: nothing is taken.
+        let Ok(slot) = store.slot(&self.machine, &self.account, index) else { return false };
+        loop {
+            let seen = self.machine.read(slot);
+            // What was supplied meanwhile is told by whoever did.
+            let Some(old) = seen.withdrawn() else { return false };
+            if self.machine.exchange(slot, seen, old).is_ok() {
+                return seen.is_awaited();
+            }
+        }
+    }
+
+    /// Returns the slot of a page that may be supplied.
+    ///
+    /// # Errors
+    /// `PagePresent` if there is something behind the page already; `BeyondEnd`; `OutOfFrames`,
+    /// `LimitReached`.
+    pub(crate) fn vacant(&self, index: u64) -> Result<Slot, VmError> {
+        let store = self.as_paged().and_then(Paged::store);
+        let store = store.filter(|store| index < store.pages()).ok_or(VmError::BeyondEnd)?;
+        let slot = store.slot(&self.machine, &self.account, index)?;
+        if self.machine.read(slot).is_absent() { Ok(slot) } else { Err(VmError::PagePresent) }
+    }
+
+    /// Puts something into the slot of a page that has nothing yet, whether or not it was asked for. A
+    /// frame that is not put there goes back. Returns whether somebody waits, who has to be told.
+    ///
+    /// # Errors
+    /// `PagePresent`.
+    pub(crate) fn put(&self, slot: Slot, what: Supplied, watch: bool) -> Result<bool, VmError> {
+        let word = match what {
+            Supplied::Frame(frame) if watch => Descriptor::stored(frame).watched(),
+            Supplied::Frame(frame) => Descriptor::stored(frame),
+            Supplied::Reference(frame) => Descriptor::stored_reference(frame),
+            Supplied::Poison => Descriptor::POISONED,
+        };
+        loop {
+            let seen = self.machine.read(slot);
+            if !seen.is_absent() {
+                if word.is_stored_frame() {
+                    let frame = OwnedFrame::from_slot(word.frame()).discard();
+                    frame::free(&self.machine, &self.account, frame);
+                }
                 return Err(VmError::PagePresent);
             }
             if self.machine.exchange(slot, seen, word).is_ok() {
                 if word.is_stored_frame() {
-                    store.count_one();
+                    self.as_paged()
+                        .and_then(Paged::store)
+                        .into_iter()
+                        .for_each(PageStore::count_one);
                 }
-                return Ok(());
+                return Ok(seen.is_awaited());
             }
         }
     }
 
-    /// Lets a watched page be stored to.
+    /// Lets a watched page be stored to. Returns whether somebody waits, who has to be told.
     ///
     /// # Errors
     /// `BeyondEnd`; `NotWatched`.
-    pub fn allow_stores(&self, index: u64) -> Result<(), VmError> {
-        if self.pages().is_none_or(|pages| index >= pages) {
-            return Err(VmError::BeyondEnd);
-        }
-        let store = self.as_paged().and_then(Paged::store).ok_or(VmError::NotWatched)?;
+    pub fn allow_stores(&self, index: u64) -> Result<bool, VmError> {
+        let store = self.as_paged().and_then(Paged::store);
+        let store = store.filter(|store| index < store.pages()).ok_or(VmError::BeyondEnd)?;
         loop {
             let seen = store.word(&self.machine, index);
             if !seen.is_stored_frame() || !seen.is_watched() {
                 return Err(VmError::NotWatched);
             }
             let slot = store.slot(&self.machine, &self.account, index)?;
-            if self.machine.exchange(slot, seen, seen.unwatched()).is_ok() {
-                return Ok(());
+            if self.machine.exchange(slot, seen, seen.allowed()).is_ok() {
+                return Ok(seen.is_awaited());
             }
         }
     }

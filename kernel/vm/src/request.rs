@@ -5,14 +5,14 @@
 //! and asks; the others wait until it is not any more. Nothing is held for a request, and nothing
 //! happens here but that one exchange.
 
-use crate::addr::{Page, UserPointer};
+use crate::addr::UserPointer;
 use crate::address_space::AddressSpace;
 use crate::fault::{Outcome, death};
 use crate::machine::Machine;
-use crate::mapping::Mapping;
-use crate::object::{MemoryObject, ObjectPage};
-use crate::page_table::{Descriptor, Sharing};
-use vellum_abi::{ExitKind, FaultAccess, PAGE_SIZE, PageWish, WishKind};
+use crate::object::MemoryObject;
+use crate::page_table::Sharing;
+use crate::paged::Requested;
+use vellum_abi::{ExitKind, FaultAccess, PAGE_SIZE, PageWish};
 
 /// A page that somebody needs of a pager.
 pub struct PageRequest<M: Machine> {
@@ -41,49 +41,21 @@ impl<M: Machine> AddressSpace<M> {
         // Who is refused here is refused again by the access itself, which says why.
         let mapping = state.mappings.find(page).ok_or(Outcome::Resume)?;
         let index = mapping.object_page(page);
-        let kind = kind_of_wish(mapping, index, access)?;
+        let stores = access == FaultAccess::Write && mapping.sharing == Sharing::Shared;
         let object = mapping.object.clone();
         let pages = mapping.range.end().number() - page.number();
         drop(state);
         let offset = index * PAGE_SIZE;
-        let wish = PageWish { offset, access, kind, address: pointer.tagged(), pages };
-        match object.request(index) {
-            Ok(true) => Ok(PageRequest { object, index, wish: Some(wish) }),
-            Ok(false) => {
-                let request = PageRequest { object, index, wish: None };
-                if request.is_pending() { Ok(request) } else { Err(Outcome::Resume) }
+        let wish = match object.request(index, stores) {
+            Ok(Requested::Asks(kind)) => {
+                Some(PageWish { offset, access, kind, address: pointer.tagged(), pages })
             }
-            Err(error) => Err(Outcome::Die(death(error))),
-        }
-    }
-
-    /// As [`Self::request_page`], of a page that the kernel needs.
-    ///
-    /// # Errors
-    /// As for [`Self::request_page`].
-    pub fn request(&self, page: Page, access: FaultAccess) -> Result<PageRequest<M>, Outcome> {
-        self.request_page(UserPointer::new(page.address()), access)
-    }
-}
-
-/// Says what an access to a page needs of the pager.
-fn kind_of_wish<M: Machine>(
-    mapping: &Mapping<M>,
-    index: u64,
-    access: FaultAccess,
-) -> Result<WishKind, Outcome> {
-    if mapping.object.word(index) == Descriptor::POISONED {
-        return Err(Outcome::Die(ExitKind::PagePoisoned));
-    }
-    match mapping.object.page(index) {
-        _ if !mapping.object.is_paged() => Err(Outcome::Resume),
-        ObjectPage::Memory(None) => Ok(WishKind::Page),
-        ObjectPage::Watched(_)
-            if mapping.sharing == Sharing::Shared && access == FaultAccess::Write =>
-        {
-            Ok(WishKind::Store)
-        }
-        _ => Err(Outcome::Resume),
+            Ok(Requested::Waits) => None,
+            Ok(Requested::Nothing) => return Err(Outcome::Resume),
+            Ok(Requested::Poisoned) => return Err(Outcome::Die(ExitKind::PagePoisoned)),
+            Err(error) => return Err(Outcome::Die(death(error))),
+        };
+        Ok(PageRequest { object, index, wish })
     }
 }
 
@@ -108,11 +80,10 @@ impl<M: Machine> PageRequest<M> {
         self.object.is_requested(self.index)
     }
 
-    /// Takes the request back, if it is this one's and the page was not supplied. Done once.
-    pub fn withdraw(&self) {
-        if self.wish.is_some() {
-            self.object.withdraw(self.index);
-        }
+    /// Takes the request back, if it is this one's and the page was not supplied. Done once. Returns
+    /// whether somebody waits, who has to be told.
+    pub fn withdraw(&self) -> bool {
+        self.wish.is_some() && self.object.withdraw(self.index)
     }
 }
 

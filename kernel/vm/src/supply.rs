@@ -5,7 +5,8 @@
 //! the page is put; of two that supply one page at once, one is told so and its page goes back.
 //!
 //! Whoever made the object pays for its pages: a page that moves is charged there before it leaves,
-//! and credited to the process that gave it.
+//! and credited to the process that gave it. Each function returns whether somebody waits for the page, who
+//! has to be told.
 
 use crate::addr::Page;
 use crate::address_space::{AddressSpace, State};
@@ -38,8 +39,8 @@ impl<M: Machine> MemoryObject<M> {
         space: &AddressSpace<M>,
         source: Page,
         watch: bool,
-    ) -> Result<(), Refusal> {
-        self.may_supply(index)?;
+    ) -> Result<bool, Refusal> {
+        let slot = self.vacant(index)?;
         let blank = frame::allocate(&self.machine, &self.account)?;
         // In small pieces, as nothing else may hold the page: the supplier could take it away.
         let copied = space.with_frame(source, FaultAccess::Read, |from, protection| {
@@ -52,9 +53,9 @@ impl<M: Machine> MemoryObject<M> {
             return Err(unreadable(refusal));
         }
         let (frame, written) = copied_in_pieces(&self.machine, blank);
-        self.put(index, Supplied::Frame(frame), watch)?;
+        let awaited = self.put(slot, Supplied::Frame(frame), watch)?;
         written.count(space.counters());
-        Ok(())
+        Ok(awaited)
     }
 
     /// Supplies a page with one of an address space, which loses it: it shows its object again.
@@ -68,12 +69,12 @@ impl<M: Machine> MemoryObject<M> {
         space: &AddressSpace<M>,
         source: Page,
         watch: bool,
-    ) -> Result<(), Refusal> {
-        self.may_supply(index)?;
+    ) -> Result<bool, Refusal> {
+        let slot = self.vacant(index)?;
         self.account.charge_frame()?;
         let frame = space.take_page(source).inspect_err(|_| self.account.credit_frame())?;
         space.account().credit_frame();
-        Ok(self.put(index, Supplied::Frame(frame), watch)?)
+        Ok(self.put(slot, Supplied::Frame(frame), watch)?)
     }
 
     /// Supplies a page with that of a reference object, which is kept from then on. Where shared mappings may store to the object, the page gets a
@@ -87,31 +88,30 @@ impl<M: Machine> MemoryObject<M> {
         source: &M::Shared<MemoryObject<M>>,
         space: &AddressSpace<M>,
         watch: bool,
-    ) -> Result<(), VmError> {
-        self.may_supply(index)?;
+    ) -> Result<bool, VmError> {
+        let slot = self.vacant(index)?;
         let ObjectPage::Reference(shown, fill) = source.page(0) else {
             return Err(VmError::WrongPolicy);
         };
         if !self.owns_its_frames() {
             self.keep_source(source)?;
-            return self.put(index, Supplied::Reference(shown), watch);
+            return self.put(slot, Supplied::Reference(shown), watch);
         }
         let blank = frame::allocate(&self.machine, &self.account)?;
         // With all its tags, for whoever maps the object as Tagged memory, now or later.
         let tagged = if self.machine.has_tags() { Protection::TAGGED } else { Protection::NONE };
         let (frame, written) = fill.apply(&self.machine, blank, tagged);
-        self.put(index, Supplied::Frame(frame), watch)?;
+        let awaited = self.put(slot, Supplied::Frame(frame), watch)?;
         written.count(space.counters());
-        Ok(())
+        Ok(awaited)
     }
 
     /// Says that there will never be a page.
     ///
     /// # Errors
     /// `BeyondEnd`, `PagePresent`, `OutOfFrames`, `LimitReached`.
-    pub fn poison(&self, index: u64) -> Result<(), VmError> {
-        self.may_supply(index)?;
-        self.put(index, Supplied::Poison, false)
+    pub fn poison(&self, index: u64) -> Result<bool, VmError> {
+        self.put(self.vacant(index)?, Supplied::Poison, false)
     }
 }
 

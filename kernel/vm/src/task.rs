@@ -73,6 +73,9 @@ pub(crate) enum Task<M: Machine> {
 impl<M: Machine> Task<M> {
     #[cold]
     pub(crate) fn commit(mapping: &Mapping<M>, page: Page) -> Task<M> {
+        if mapping.object.is_paged() {
+            return Task::Over(Attempt::Absent);
+        }
         Task::Commit(mapping.object.clone(), mapping.object_page(page))
     }
 }

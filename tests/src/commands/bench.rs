@@ -53,6 +53,7 @@ const BENCHMARKS: &[Benchmark] = &[
     Benchmark { name: "paths", program: "moves", arguments: &[], masked: MASKED },
     Benchmark { name: "paths", program: "messages", arguments: &[], masked: MASKED },
     Benchmark { name: "paths", program: "timed_waits", arguments: &[], masked: MASKED },
+    Benchmark { name: "paths", program: "pagers", arguments: &[], masked: MASKED },
     Benchmark { name: "sweep", program: "sweep", arguments: &[], masked: MASKED },
     Benchmark { name: "sparse_read", program: "sparse_read", arguments: &[], masked: MASKED },
 ];

@@ -77,13 +77,13 @@ fn the_first_who_faults_asks_and_the_others_wait() {
     assert!(second.wish().is_none() && second.is_pending());
     assert_eq!((second.index(), first.index()), (3, 3));
     // Who waits takes nothing back.
-    second.withdraw();
+    _ = second.withdraw();
     assert!(first.is_pending());
-    first.withdraw();
+    _ = first.withdraw();
     assert!(!second.is_pending());
     assert!(ask(&rig, page(3), READ).wish().is_some(), "the next asks again");
     object.supply_copy(3, &rig.space, own(0), false).expect("supplied");
-    first.withdraw();
+    _ = first.withdraw();
     assert_eq!(rig.load(0, page(3) + 5), Ok(100));
     let gone = rig.space.request_page(UserPointer::new(page(3)), READ);
     assert_eq!(gone.err(), Some(Outcome::Resume));
@@ -227,9 +227,9 @@ fn the_first_store_to_a_watched_page_asks_and_no_other() {
     rig.protect(page(32), 32, RW);
     assert_eq!(rig.space.handle_fault_at(UserPointer::new(shared), WRITE), Outcome::Absent);
     rig.audit();
-    asked.withdraw();
+    _ = asked.withdraw();
     assert!(ask(&rig, shared, WRITE).wish().is_some());
-    assert_eq!(object.allow_stores(0), Ok(()));
+    assert_eq!(object.allow_stores(0), Ok(false));
     assert_eq!(object.allow_stores(0), Err(VmError::NotWatched));
     assert_eq!(object.allow_stores(1), Err(VmError::NotWatched));
     rig.store(0, shared, 7).expect("allowed");
@@ -246,7 +246,7 @@ fn a_poisoned_page_is_a_reason_of_its_own() {
     let asked = ask(&rig, page(1), READ);
     object.poison(1).expect("absent");
     assert!(!asked.is_pending());
-    asked.withdraw();
+    _ = asked.withdraw();
     let pointer = UserPointer::new(page(1));
     assert_eq!(rig.space.handle_fault_at(pointer, READ), Outcome::Absent);
     let died = rig.space.request_page(pointer, READ).err();
@@ -262,7 +262,7 @@ fn what_cannot_be_supplied_is_refused_by_name_and_changes_nothing() {
     object.supply_copy(0, &rig.space, own(0), false).expect("supplied");
     let state = || (rig.model.free_frames(), rig.account.frames(), rig.stat());
     let before = state();
-    let error = |refused: Result<(), Refusal>| refused.err();
+    let error = |refused: Result<bool, Refusal>| refused.err();
     let present: Option<Refusal> = Some(VmError::PagePresent.into());
     let beyond: Option<Refusal> = Some(VmError::BeyondEnd.into());
     for (index, refusal) in [(0, present), (PAGES, beyond), (u64::MAX, beyond)] {
@@ -332,7 +332,7 @@ fn without_memory_for_a_node_nobody_asks() {
     let first = ask(&rig, page(0), READ);
     let second = rig.space.request_page(UserPointer::new(page(599)), READ).err();
     assert_eq!(second, Some(Outcome::Die(ExitKind::LimitReached)));
-    first.withdraw();
+    _ = first.withdraw();
     rig.unmap(HERE, PAGES);
     drop((first, object));
     assert_eq!((account.frames(), account.kernel_bytes()), (0, 0));

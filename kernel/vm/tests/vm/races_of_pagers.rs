@@ -56,7 +56,7 @@ fn several_who_fault_on_one_page_ask_once() {
                             while request.is_pending() {
                                 Explored::wait();
                             }
-                            request.withdraw();
+                            _ = request.withdraw();
                         }
                         Err(other) => assert_eq!(other, Outcome::Resume),
                     }
@@ -91,7 +91,7 @@ fn of_two_who_supply_a_page_one_does() {
                     pages.supply_copy(0, &rig.space, source, false)
                 };
                 match done {
-                    Ok(()) => _ = supplied.fetch_add(number as u64, Ordering::Relaxed),
+                    Ok(_) => _ = supplied.fetch_add(number as u64, Ordering::Relaxed),
                     Err(refusal) => assert_eq!(refusal, Refusal::Error(VmError::PagePresent)),
                 }
             })
@@ -151,7 +151,7 @@ fn a_request_that_is_withdrawn_leaves_the_page_to_the_next() {
             let pointer = UserPointer::new(HERE);
             if let Ok(request) = rig.space.request_page(pointer, READ) {
                 Explored::step();
-                request.withdraw();
+                _ = request.withdraw();
             }
             drop(pages);
         });

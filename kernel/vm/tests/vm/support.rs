@@ -271,7 +271,7 @@ fn wait_for_page<F: Family>(
             while request.is_pending() {
                 F::wait();
             }
-            request.withdraw();
+            _ = request.withdraw();
         }
         Err(Outcome::Changing) => F::wait(),
         Err(Outcome::Die(kind)) => return Err(kind),

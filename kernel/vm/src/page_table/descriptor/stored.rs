@@ -9,18 +9,22 @@
 //! frame, watched                     the object's own, which nobody may store to yet
 //! frame, watched, asked              and the pager was asked
 //! ```
+//!
+//! Where the pager was asked, a bit tells that others wait for what comes of it.
 
 use super::{AP_READ_ONLY, Descriptor, NOT_OWNED, OBJECT, VALID, WATCHED};
 use crate::frame::{OwnedFrame, SharedFrame};
 
 /// In a store alone: somebody asks the pager whether a watched page may be stored to.
 const ASKED: u64 = 1 << 58;
+/// In a store alone: others wait until the pager is not asked any more.
+const AWAITED: u64 = OBJECT;
 
 impl Descriptor {
     /// A page that is absent and that its pager was asked for.
     pub const REQUESTED: Descriptor = Descriptor(NOT_OWNED);
     /// A page that there will never be.
-    pub const POISONED: Descriptor = Descriptor(NOT_OWNED | OBJECT);
+    pub const POISONED: Descriptor = Descriptor(NOT_OWNED | ASKED);
 
     /// Keeps a page of a memory object in a page store.
     #[must_use]
@@ -65,10 +69,16 @@ impl Descriptor {
         self.0 & WATCHED != 0
     }
 
-    /// Returns a word or a leaf of a page that is watched no more; permissions stay as they are.
+    /// Returns a leaf of a page that is watched no more; permissions stay as they are.
     #[must_use]
     pub const fn unwatched(self) -> Descriptor {
-        Descriptor(self.0 & !(WATCHED | ASKED))
+        Descriptor(self.0 & !WATCHED)
+    }
+
+    /// Returns a store's word of a watched page as it is when the pager has allowed stores.
+    #[must_use]
+    pub const fn allowed(self) -> Descriptor {
+        Descriptor(self.0 & !(WATCHED | ASKED | AWAITED))
     }
 
     /// Returns a store's word as it is while the pager is asked; `None` where there is nothing to ask.
@@ -86,13 +96,31 @@ impl Descriptor {
     /// Returns a store's word as it was before the pager was asked; `None` if nobody asks.
     #[must_use]
     pub const fn withdrawn(self) -> Option<Descriptor> {
-        match self {
+        match Descriptor(self.0 & !AWAITED) {
             Descriptor::REQUESTED => Some(Descriptor::EMPTY),
             Descriptor(word) if self.is_stored_frame() && word & ASKED != 0 => {
                 Some(Descriptor(word & !ASKED))
             }
             _ => None,
         }
+    }
+
+    /// Returns a store's word while the pager is asked, as it is where others wait for that.
+    #[must_use]
+    pub const fn awaited(self) -> Descriptor {
+        Descriptor(self.0 | AWAITED)
+    }
+
+    /// Returns whether others wait for what comes of a request.
+    #[must_use]
+    pub const fn is_awaited(self) -> bool {
+        self.0 & AWAITED != 0
+    }
+
+    /// Returns whether a store's word is of a page that may be supplied.
+    #[must_use]
+    pub const fn is_absent(self) -> bool {
+        matches!(Descriptor(self.0 & !AWAITED), Descriptor::EMPTY | Descriptor::REQUESTED)
     }
 }
 
@@ -127,7 +155,16 @@ mod tests {
             all.map(|state| state.withdrawn().is_some()),
             [false, true, false, false, false, true, false]
         );
-        assert_eq!((asked.unwatched(), watched.unwatched()), (plain, plain));
+        assert_eq!((asked.allowed(), watched.allowed()), (plain, plain));
+        for word in [requested, asked] {
+            let awaited = word.awaited();
+            assert!(awaited.is_awaited() && !all.contains(&awaited));
+            assert_eq!((awaited.withdrawn(), awaited.requested()), (word.withdrawn(), None));
+            assert_eq!(awaited.is_absent(), word.is_absent());
+        }
+        assert_eq!(asked.awaited().allowed(), plain);
+        let absent = [true, true, false, false, false, false, false];
+        assert_eq!(all.map(Descriptor::is_absent), absent);
         assert_eq!(
             all.map(Descriptor::is_stored_frame),
             [false, false, false, true, true, true, false]
