@@ -36,6 +36,7 @@
 //! * [`Paged`] is an object whose pages another thread of the test supplies.
 //! * [`samples`] makes an object of each kind; [`wrong_byte`] and [`wrong_tag`] find what a page
 //!   should not show.
+//! * [`Vectors`] fills FP and SIMD registers and looks what calls left of them.
 //! * [`Mapping`](crate::Mapping) is memory to poke at; tags are reached through it too.
 //! * [`crate::raw::call`] makes a call from any numbers, for bad input; [`refusal`] reads its answer.
 
@@ -46,6 +47,7 @@ mod contents;
 mod paging;
 mod race;
 mod repeat;
+mod vectors;
 mod warm;
 
 pub use change::{Change, measure, measure_value, stat};
@@ -57,6 +59,7 @@ pub use contents::{
 pub use paging::Paged;
 pub use race::{Contended, Meeting, Runner, race, race_of};
 pub use repeat::{repeat_address, repeat_call, repeating, try_call};
+pub use vectors::Vectors;
 pub use warm::warm;
 
 pub(crate) use checks::{begin, verdict};

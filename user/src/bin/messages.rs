@@ -1,11 +1,13 @@
 //! What does a message cost? Instructions of a call and its answer between two processes and between two
-//! threads, and of a switch between two threads that do nothing but yield.
+//! threads, and of a switch between two threads that do nothing but yield, without and with a use of FP and
+//! SIMD registers in each turn.
 #![no_std]
 #![no_main]
 
 extern crate alloc;
 
 use alloc::format;
+use core::arch::asm;
 use core::sync::atomic::{AtomicBool, Ordering};
 use vellum_user::abi::{Error, Handle, Rights};
 use vellum_user::figures::Samples;
@@ -45,7 +47,14 @@ fn main(arguments: &Arguments) -> Result<(), Error> {
     let server = unsafe { scoped(|| serve(&endpoint)) }?;
     call_reply("call_reply_threads", &endpoint, figures)?;
     drop(server);
-    thread_switch(figures)
+    thread_switch("thread_switch", figures, || {})?;
+    thread_switch("thread_switch_fp", figures, use_vector_register)
+}
+
+/// Uses one of the FP and SIMD registers: one instruction.
+fn use_vector_register() {
+    // SAFETY: the register is declared as changed.
+    unsafe { asm!("movi v31.2d, #0", out("v31") _, options(nomem, nostack, preserves_flags)) };
 }
 
 fn serve(endpoint: &Endpoint) -> Result<(), Error> {
@@ -72,11 +81,17 @@ fn call_reply(case: &str, endpoint: &Endpoint, figures: bool) -> Result<(), Erro
     Ok(())
 }
 
-/// Two threads that yield to each other: there and back are two switches.
-fn thread_switch(figures: bool) -> Result<(), Error> {
+/// Two threads that yield to each other, and do something before: there and back are two switches.
+fn thread_switch(
+    case: &str,
+    figures: bool,
+    turn_fn: impl Fn() + Copy + Send + 'static,
+) -> Result<(), Error> {
     static DONE: AtomicBool = AtomicBool::new(false);
-    let other = spawn(|| {
+    DONE.store(false, Ordering::Relaxed);
+    let other = spawn(move || {
         while !DONE.load(Ordering::Relaxed) {
+            turn_fn();
             calls::yield_now();
         }
     })?;
@@ -84,12 +99,13 @@ fn thread_switch(figures: bool) -> Result<(), Error> {
     calls::yield_now();
     for sample in &mut samples {
         let before = counter::read();
+        turn_fn();
         calls::yield_now();
         *sample = u64::from(counter::read().wrapping_sub(before)) / 2;
     }
     DONE.store(true, Ordering::Relaxed);
     drop(other);
-    print("thread_switch", &mut samples, figures);
+    print(case, &mut samples, figures);
     Ok(())
 }
 

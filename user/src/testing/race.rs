@@ -33,6 +33,12 @@ pub struct Meeting {
 }
 
 impl Meeting {
+    /// Returns one that nobody has come to.
+    #[must_use]
+    pub const fn new() -> Meeting {
+        Meeting { arrived: AtomicU32::new(0), held: AtomicU32::new(0) }
+    }
+
     /// Waits until `all` have come.
     pub fn meet(&self, all: usize) {
         let held = self.held.load(Ordering::Acquire);

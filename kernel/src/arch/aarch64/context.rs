@@ -6,6 +6,12 @@
 //! While a thread runs user code, SP_EL1 points at its context. On entry to the kernel only the
 //! registers that a function call may change are saved (x0 to x18, x30), with ELR and SPSR; the
 //! rest stays in the CPU and is saved by the vector if, and only if, another thread is next.
+//!
+//! FP and SIMD registers are saved at a switch only if the thread could use them since it was switched
+//! to, so a thread that is not running has all of them here, whichever CPU it ran on and runs on next. A
+//! thread that is switched to finds them closed, and its first use of one loads them all (exception
+//! class 7). One that has used them lately is given them at once for its next [`VECTOR_TURNS_AFTER_USE`]
+//! turns: an exception costs more than a load in vain.
 
 use crate::arch::page_fill::has_tags;
 use core::mem::offset_of;
@@ -29,12 +35,16 @@ pub struct Context {
     high: [u64; 11],
     sp_el0: u64,
     tpidr: u64,
+    /// In how many of its next turns the thread gets the registers below without asking.
+    vector_turns: u64,
     fpcr: u64,
     fpsr: u64,
-    reserved: u64,
     /// q0 to q31.
     vectors: [[u64; 2]; 32],
 }
+
+/// Turns after the last use of FP and SIMD registers in which they are loaded without being asked for.
+pub(super) const VECTOR_TURNS_AFTER_USE: u64 = 8;
 
 /// Offsets for the assembly.
 pub(super) const LOW: usize = offset_of!(Context, low);
@@ -43,17 +53,19 @@ pub(super) const ELR: usize = offset_of!(Context, elr);
 pub(super) const HIGH: usize = offset_of!(Context, high);
 pub(super) const X29: usize = HIGH + 10 * 8;
 pub(super) const TPIDR: usize = offset_of!(Context, tpidr);
-pub(super) const FPSR: usize = offset_of!(Context, fpsr);
+pub(super) const VECTOR_TURNS: usize = offset_of!(Context, vector_turns);
+pub(super) const FPCR: usize = offset_of!(Context, fpcr);
 pub(super) const VECTORS: usize = offset_of!(Context, vectors);
 
-// The assembly moves pairs: x18 with x30, ELR with SPSR, x29 with SP_EL0, TPIDR_EL0 with FPCR.
+// The assembly moves pairs: x18 with x30, ELR with SPSR, x29 with SP_EL0, TPIDR_EL0 with the turns, FPCR
+// with FPSR.
 const _: () = assert!(LOW == 0 && offset_of!(Context, x30) == X18 + 8);
 const _: () = assert!(offset_of!(Context, spsr) == ELR + 8);
 const _: () = assert!(offset_of!(Context, sp_el0) == X29 + 8);
-const _: () = assert!(offset_of!(Context, fpcr) == TPIDR + 8);
+const _: () = assert!(VECTOR_TURNS == TPIDR + 8 && offset_of!(Context, fpsr) == FPCR + 8);
 const _: () = assert!(VECTORS.is_multiple_of(16) && size_of::<Context>() == VECTORS + 512);
 // The immediate of a load or store of a pair of x registers ends at 504.
-const _: () = assert!(FPSR <= 504);
+const _: () = assert!(FPCR <= 504);
 
 impl Context {
     /// Returns a context whose every register is zero: it starts at address 0 with tag checks on.
@@ -66,9 +78,9 @@ impl Context {
             high: [0; 11],
             sp_el0: 0,
             tpidr: 0,
+            vector_turns: 0,
             fpcr: 0,
             fpsr: 0,
-            reserved: 0,
             vectors: [[0; 2]; 32],
         }
     }

@@ -109,8 +109,9 @@ fn tcr(features: &Features) -> u64 {
 pub fn configure(features: &Features, mops: bool) {
     MAIR_EL1.set(MemoryKind::mair(features.tags));
     SCTLR_EL1.set(system_control(features, mops));
-    // EL0 may use FP and SIMD; ZEN and SMEN stay zero, which traps SVE and SME at both levels.
-    CPACR_EL1.write(CPACR_EL1::FPEN::TrapNothing);
+    // The vectors open FP and SIMD to a thread when it uses them; ZEN and SMEN stay zero, which traps SVE
+    // and SME at both levels.
+    CPACR_EL1.write(CPACR_EL1::FPEN::TrapEl0);
     // No debug exceptions, and no debugger's lock that would keep them out.
     OSLAR_EL1.write(OSLAR_EL1::OSLK::Unlocked);
     MDSCR_EL1.write(MDSCR_EL1::TDCC::SET);

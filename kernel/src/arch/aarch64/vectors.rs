@@ -17,10 +17,12 @@
 //! Entry by `svc` is 21 instructions, 22 with tags and 24 for a thread whose tag checks are
 //! asynchronous, exit 17. The assembly is in `vectors.s`.
 
-use crate::arch::context::{Context, ELR, FPSR, HIGH, LOW, TPIDR, VECTORS, X18, X29};
+use crate::arch::context::{
+    Context, ELR, FPCR, HIGH, LOW, TPIDR, VECTOR_TURNS, VECTOR_TURNS_AFTER_USE, VECTORS, X18, X29,
+};
 use crate::memory::layout::STACK_SHIFT;
 use crate::percpu::{self, PerCpu};
-use aarch64_cpu::registers::{VBAR_EL1, Writeable};
+use aarch64_cpu::registers::{CPACR_EL1, VBAR_EL1, Writeable};
 use core::arch::global_asm;
 use core::mem::offset_of;
 
@@ -135,7 +137,13 @@ global_asm!(
     high = const HIGH,
     x29 = const X29,
     tpidr = const TPIDR,
-    fpsr = const FPSR,
+    vector_turns = const VECTOR_TURNS,
+    vector_turns_after_use = const VECTOR_TURNS_AFTER_USE,
+    fpcr = const FPCR,
+    vectors_closed = const CPACR_EL1::FPEN::TrapEl0.value,
+    vectors_open = const CPACR_EL1::FPEN::TrapNothing.value,
+    // Set in the one of them and clear in the other.
+    vectors_open_bit = const CPACR_EL1::FPEN.shift + 1,
     vectors = const VECTORS,
     context = const offset_of!(PerCpu, context),
     system_call = sym crate::trap::system_call,

@@ -37,6 +37,57 @@ emergency_stack:
     mov     sp, x9
     .endm
 
+    // Saves the FP and SIMD registers in the context that x9 names; x9 to x11 are lost.
+    .macro save_vectors
+    mrs     x10, fpcr
+    mrs     x11, fpsr
+    stp     x10, x11, [x9, #{fpcr}]
+    add     x9, x9, #{vectors}
+    stp     q0, q1, [x9], #32
+    stp     q2, q3, [x9], #32
+    stp     q4, q5, [x9], #32
+    stp     q6, q7, [x9], #32
+    stp     q8, q9, [x9], #32
+    stp     q10, q11, [x9], #32
+    stp     q12, q13, [x9], #32
+    stp     q14, q15, [x9], #32
+    stp     q16, q17, [x9], #32
+    stp     q18, q19, [x9], #32
+    stp     q20, q21, [x9], #32
+    stp     q22, q23, [x9], #32
+    stp     q24, q25, [x9], #32
+    stp     q26, q27, [x9], #32
+    stp     q28, q29, [x9], #32
+    stp     q30, q31, [x9]
+    .endm
+
+    // Loads them from the context that x9 names and lets EL0 use them; x9 to x11 are lost. The return to
+    // EL0 synchronises the write of CPACR_EL1.
+    .macro load_vectors
+    ldp     x10, x11, [x9, #{fpcr}]
+    msr     fpcr, x10
+    msr     fpsr, x11
+    add     x9, x9, #{vectors}
+    ldp     q0, q1, [x9], #32
+    ldp     q2, q3, [x9], #32
+    ldp     q4, q5, [x9], #32
+    ldp     q6, q7, [x9], #32
+    ldp     q8, q9, [x9], #32
+    ldp     q10, q11, [x9], #32
+    ldp     q12, q13, [x9], #32
+    ldp     q14, q15, [x9], #32
+    ldp     q16, q17, [x9], #32
+    ldp     q18, q19, [x9], #32
+    ldp     q20, q21, [x9], #32
+    ldp     q22, q23, [x9], #32
+    ldp     q24, q25, [x9], #32
+    ldp     q26, q27, [x9], #32
+    ldp     q28, q29, [x9], #32
+    ldp     q30, q31, [x9]
+    mov     x10, #{vectors_open}
+    msr     cpacr_el1, x10
+    .endm
+
     .macro vector
     .balign 128
     .endm
@@ -175,7 +226,7 @@ emergency_stack:
     vector_table foreign_vectors_asynchronous_tags, 1, 1, {foreign_call}
 
     // Any synchronous exception from EL0 but a system call. x0 context, x1 ESR, x2 its class:
-    // 0x20 and 0x24 are instruction and data aborts.
+    // 0x20 and 0x24 are instruction and data aborts, 7 is the use of FP and SIMD registers.
 user_exception:
     and     x9, x2, #~4
     cmp     x9, #0x20
@@ -184,9 +235,20 @@ user_exception:
     bl      {abort}
     cbz     x0, resume
     b       leave
-1:  bl      {exception}
+1:  ubfx    x9, x1, #26, #6
+    cmp     x9, #7
+    b.eq    use_vectors
+    bl      {exception}
     cbz     x0, resume
     b       leave
+
+    // The thread's first use of FP and SIMD registers since it was switched to. x0 context.
+use_vectors:
+    mov     x9, #{vector_turns_after_use}
+    str     x9, [x0, #{vector_turns}]
+    mov     x9, x0
+    load_vectors
+    b       resume
 
     // Whatever the entry was for, the thread did an access before that it may not. x0 context, x1 ESR or,
     // after an interrupt, 0.
@@ -220,7 +282,7 @@ restore:
     // The handler answered 1 or 2.
 leave:
     cmp     x0, #2
-    b.eq    next
+    b.eq    close_vectors
     ldr     x9, [sp, #{context}]
     stp     x19, x20, [x9, #{high}]
     stp     x21, x22, [x9, #{high} + 16]
@@ -230,27 +292,13 @@ leave:
     mrs     x10, sp_el0
     stp     x29, x10, [x9, #{x29}]
     mrs     x10, tpidr_el0
-    mrs     x11, fpcr
-    stp     x10, x11, [x9, #{tpidr}]
-    mrs     x10, fpsr
-    str     x10, [x9, #{fpsr}]
-    add     x9, x9, #{vectors}
-    stp     q0, q1, [x9], #32
-    stp     q2, q3, [x9], #32
-    stp     q4, q5, [x9], #32
-    stp     q6, q7, [x9], #32
-    stp     q8, q9, [x9], #32
-    stp     q10, q11, [x9], #32
-    stp     q12, q13, [x9], #32
-    stp     q14, q15, [x9], #32
-    stp     q16, q17, [x9], #32
-    stp     q18, q19, [x9], #32
-    stp     q20, q21, [x9], #32
-    stp     q22, q23, [x9], #32
-    stp     q24, q25, [x9], #32
-    stp     q26, q27, [x9], #32
-    stp     q28, q29, [x9], #32
-    stp     q30, q31, [x9]
+    str     x10, [x9, #{tpidr}]
+    mrs     x10, cpacr_el1
+    tbz     x10, #{vectors_open_bit}, next
+    save_vectors
+close_vectors:
+    mov     x10, #{vectors_closed}
+    msr     cpacr_el1, x10
 
     // The frame pointer may be the old thread's: the chain of kernel frames ends here.
 next:
@@ -268,26 +316,11 @@ next:
     msr     sp_el0, x10
     ldp     x10, x11, [sp, #{tpidr}]
     msr     tpidr_el0, x10
-    msr     fpcr, x11
-    ldr     x10, [sp, #{fpsr}]
-    msr     fpsr, x10
-    add     x9, sp, #{vectors}
-    ldp     q0, q1, [x9], #32
-    ldp     q2, q3, [x9], #32
-    ldp     q4, q5, [x9], #32
-    ldp     q6, q7, [x9], #32
-    ldp     q8, q9, [x9], #32
-    ldp     q10, q11, [x9], #32
-    ldp     q12, q13, [x9], #32
-    ldp     q14, q15, [x9], #32
-    ldp     q16, q17, [x9], #32
-    ldp     q18, q19, [x9], #32
-    ldp     q20, q21, [x9], #32
-    ldp     q22, q23, [x9], #32
-    ldp     q24, q25, [x9], #32
-    ldp     q26, q27, [x9], #32
-    ldp     q28, q29, [x9], #32
-    ldp     q30, q31, [x9]
+    cbz     x11, restore
+    sub     x11, x11, #1
+    str     x11, [sp, #{vector_turns}]
+    mov     x9, sp
+    load_vectors
     b       restore
 
     .global vectors_enter
