@@ -12,7 +12,7 @@ use crate::arch::timer::Uses;
 use crate::memory::frame_cache::FrameCache;
 use crate::memory::layout::{MAX_CPUS, STACK_SIZE, stack_bottom};
 use crate::memory::pools::PoolArc;
-use crate::process::{Outcome, Thread};
+use crate::process::{Outcome, Process, Thread};
 use aarch64_cpu::registers::{TPIDR_EL1, Writeable};
 use core::arch::asm;
 use core::cell::{Cell, UnsafeCell};
@@ -28,6 +28,10 @@ pub struct PerCpu {
     current: UnsafeCell<Option<PoolArc<Thread>>>,
     /// What that thread left the kernel's handlers with.
     pending: UnsafeCell<Option<Outcome>>,
+    /// The process whose tables this CPU has active.
+    active: UnsafeCell<Option<PoolArc<Process>>>,
+    /// What tag checks and vectors on this CPU are: a word of `thread_registers`, or none.
+    pub entry_choice: Cell<u64>,
     /// Which CPU it is.
     id: usize,
     /// What its timer is armed for.
@@ -52,6 +56,8 @@ pub unsafe fn install(id: usize) -> u64 {
         context: Cell::new(null_mut()),
         current: UnsafeCell::new(None),
         pending: UnsafeCell::new(None),
+        active: UnsafeCell::new(None),
+        entry_choice: Cell::new(u64::MAX),
         id,
         timer: Uses::new(),
         frames: FrameCache::new(),
@@ -116,6 +122,20 @@ pub fn take_pending() -> Option<Outcome> {
 pub fn set_current(thread: PoolArc<Thread>) {
     // SAFETY: As in `take_current`.
     unsafe { *this().current.get() = Some(thread) };
+}
+
+/// Returns the process whose tables this CPU has active. Only for a switch: nobody keeps the reference
+/// until another is active.
+pub fn active() -> Option<&'static PoolArc<Process>> {
+    // SAFETY: Only this CPU uses the cell, and nothing writes to it while the caller looks.
+    unsafe { &*this().active.get() }.as_ref()
+}
+
+/// Names the process whose tables this CPU has active. Returns the one before, which this CPU kept. Only
+/// for a switch.
+pub fn set_active(process: Option<PoolArc<Process>>) -> Option<PoolArc<Process>> {
+    // SAFETY: As in `take_current`.
+    core::mem::replace(unsafe { &mut *this().active.get() }, process)
 }
 
 /// Returns how many free frames all CPUs have at hand. Exact while no other CPU allocates.

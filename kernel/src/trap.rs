@@ -154,9 +154,9 @@ pub extern "C" fn interrupt(_context: &mut Context) -> Leave {
     masked::leave(leave(scheduler::interrupted(slice_over)))
 }
 
-/// Returns whose registers the vector loads next.
-pub extern "C" fn switch() -> *mut Context {
-    let next = scheduler::switch();
+/// Returns whose registers the vector loads next, when a thread has left the kernel.
+pub extern "C" fn switch(leave: Leave) -> *mut Context {
+    let next = scheduler::switch(leave);
     masked::end();
     next
 }

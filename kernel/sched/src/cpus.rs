@@ -109,6 +109,23 @@ impl<M: Machine, T: Task> Cpus<M, T> {
         self.tell(cpu, priority, before);
     }
 
+    /// Ends the turn of a thread that this CPU runs, for those in its queue that are no less urgent. Returns
+    /// who is next: the thread itself, if there are none. Whoever could take the one that waits now is
+    /// called when this CPU says what it runs ([`Self::run`]).
+    #[must_use]
+    pub fn rotate(&self, thread: T::Handle) -> T::Handle {
+        M::step();
+        self.cpus[M::this_cpu()].change(|ready| ready.rotate(thread))
+    }
+
+    /// Returns whether nobody in this CPU's queue would be next if a thread's turn ended that runs here.
+    #[must_use]
+    pub fn is_alone(&self, thread: &T) -> bool {
+        M::step();
+        let present = self.cpus[M::this_cpu()].present.load(Ordering::SeqCst);
+        ready::top(present).is_none_or(|top| top < thread.priority())
+    }
+
     /// Returns the CPU whose queue a thread goes to, and whether it was idle; it is idle no more.
     fn choose(&self, thread: &T) -> (usize, bool) {
         let last = thread.cpu().load(Ordering::SeqCst);
@@ -213,22 +230,22 @@ impl<M: Machine, T: Task> Cpus<M, T> {
 
     /// Declares what this CPU is about to run, and returns what it does about it.
     #[must_use]
+    #[inline]
     pub fn run(&self, thread: &T) -> Turn {
         let cpu = &self.cpus[M::this_cpu()];
+        let priority = thread.priority();
         M::step();
-        cpu.running.store(u32::from(thread.priority().number()), Ordering::SeqCst);
-        fence(Ordering::SeqCst);
-        self.turn(thread.priority())
+        cpu.running.store(u32::from(priority.number()), Ordering::SeqCst);
+        M::step();
+        // Sequentially consistent as the store is: it cannot come before.
+        match cpu.present.load(Ordering::SeqCst) {
+            0 => Turn::Alone,
+            present => self.turn_among(present, priority),
+        }
     }
 
-    /// Returns what this CPU does about a thread of a priority, which it runs.
-    #[must_use]
-    pub fn turn(&self, priority: Priority) -> Turn {
-        M::step();
-        let present = self.cpus[M::this_cpu()].present.load(Ordering::SeqCst);
-        if present == 0 {
-            return Turn::Alone;
-        }
+    /// Returns what this CPU does about a thread that it runs while others are in its queue.
+    fn turn_among(&self, present: u32, priority: Priority) -> Turn {
         // There is more here than one can do.
         self.call_idle();
         match ready::top(present) {

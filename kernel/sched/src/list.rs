@@ -83,22 +83,24 @@ impl<T: Member<L>, L> List<T, L> {
 
     /// Appends what is in no list of this kind.
     pub fn push_back(&mut self, member: T::Handle) {
-        let before = self.last.replace(member.clone());
+        let before = self.last.take();
         match &before {
             Some(before) => before.link().0.lock().behind = Some(member.clone()),
             None => self.first = Some(member.clone()),
         }
         self.enter(&member, before, None);
+        self.last = Some(member);
     }
 
     /// Puts what is in no list of this kind at the front.
     pub fn push_front(&mut self, member: T::Handle) {
-        let behind = self.first.replace(member.clone());
+        let behind = self.first.take();
         match &behind {
             Some(behind) => behind.link().0.lock().before = Some(member.clone()),
             None => self.last = Some(member.clone()),
         }
         self.enter(&member, None, behind);
+        self.first = Some(member);
     }
 
     fn enter(&self, member: &T, before: Option<T::Handle>, behind: Option<T::Handle>) {

@@ -90,6 +90,17 @@ impl<T: Task> Ready<T> {
         thread
     }
 
+    /// Takes the thread out whose turn it is, if that is no less urgent than another one, which goes behind all
+    /// of its priority in exchange; else returns that one.
+    pub fn rotate(&mut self, thread: T::Handle) -> T::Handle {
+        if self.top().is_none_or(|top| top < thread.priority()) {
+            return thread;
+        }
+        let Some(next) = self.pop() else { return thread };
+        self.push(thread);
+        next
+    }
+
     /// Takes one thread out, whose priority may have changed since it came. Returns whether it was here.
     pub fn remove(&mut self, thread: &T) -> bool {
         let found = self.levels.iter_mut().position(|list| list.remove(thread));

@@ -29,7 +29,7 @@ use crate::percpu;
 use crate::platform::console::{print, println};
 use crate::platform::device_tree::{Controller, Machine, PsciMethod, Registers};
 use crate::platform::{self, console, exit, interrupts, power};
-use crate::process::{address, first, scheduler};
+use crate::process::{address, first, spaces};
 use vellum_abi::archive::ArchiveError;
 use vellum_abi::{ARCHIVE_OFFSET, PAGE_SIZE, options};
 use vellum_vm::addr::FrameAddress;
@@ -218,7 +218,7 @@ fn set_asid_bits(options: &str, machine: &Machine, features: &Features) {
     let has = features.asid_bits;
     let bits = options::value(options, options::ASID_BITS).map_or(Ok(has), str::parse);
     let bits = bits.ok().filter(|bits| (1..=has).contains(bits));
-    if !bits.is_some_and(|bits| scheduler::set_asid_bits(bits, machine.cpus)) {
+    if !bits.is_some_and(|bits| spaces::set_asid_bits(bits, machine.cpus)) {
         fail("asid_bits is not what these CPUs have, or not enough for them");
     }
 }
@@ -279,7 +279,7 @@ fn banner(machine: &Machine, features: &Features, choice: Choice) {
     println!("  fills    by {fills}; zero block {} bytes", features.zero_block_bytes);
     print!(
         "  also     {}-bit ASIDs, {}-bit physical addresses",
-        scheduler::asid_bits(),
+        spaces::asid_bits(),
         features.physical_bits
     );
     for (has, text) in [

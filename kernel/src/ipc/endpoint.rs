@@ -15,9 +15,9 @@ use super::message::Message;
 use super::report;
 use crate::memory::machine::Hardware;
 use crate::memory::pools::PoolArc;
-use crate::process::{Thread, Wait, scheduler, timing};
+use crate::process::{Thread, Wait, let_go, scheduler, take_in_hand, timing};
 use core::sync::atomic::{AtomicU64, Ordering};
-use spin::Mutex;
+use spin::mutex::{Mutex, MutexGuard};
 use vellum_abi::{Error, MAX_WAKE};
 use vellum_sched::{List, Queued};
 use vellum_vm::account::Account;
@@ -34,7 +34,8 @@ pub struct Endpoint {
     payer: PoolArc<Account>,
 }
 
-struct State {
+/// Who waits at an endpoint.
+pub(super) struct State {
     /// No call will ever be received any more.
     closed: bool,
     /// Threads whose calls nobody has received, in order of arrival.
@@ -58,8 +59,20 @@ impl State {
         self.server.take().or_else(|| self.servers.pop_front())
     }
 
+    /// Takes the thread that is ready to receive and came last, if calls are received at all.
+    #[inline]
+    pub(super) fn take_waiting(&mut self) -> Option<PoolArc<Thread>> {
+        if self.closed { None } else { self.server.take() }
+    }
+
+    /// Returns whether a thread that is ready to receive would wait here, and would be the only one.
+    #[inline]
+    pub(super) fn is_quiet(&self) -> bool {
+        !self.closed && self.server.is_none() && self.callers.is_empty()
+    }
+
     /// Adds a thread that is ready to receive.
-    fn add_server(&mut self, server: PoolArc<Thread>) {
+    pub(super) fn add_server(&mut self, server: PoolArc<Thread>) {
         if let Some(before) = self.server.replace(server) {
             self.servers.push_back(before);
         }
@@ -109,6 +122,12 @@ impl Endpoint {
         let endpoint =
             Hardware.share(Endpoint { state, receivers, handlers, payer: payer.clone() })?;
         Ok(Named { endpoint, badge: 0, receives: true })
+    }
+
+    /// Takes the lock, unless somebody has it.
+    #[inline]
+    pub(super) fn try_lock(&self) -> Option<MutexGuard<'_, State>> {
+        self.state.try_lock()
     }
 
     /// Lets a thread, whose registers are saved, call. Returns who runs next, if that is known: the
@@ -245,14 +264,49 @@ impl Drop for Endpoint {
     }
 }
 
-/// Gives a server the caller that it has to answer.
-fn serve(server: &PoolArc<Thread>, caller: PoolArc<Thread>) {
-    *caller.waiting.lock() = Some(Wait::Meeting(Meeting::Served(server.clone())));
-    *server.serving.lock() = Some(caller.clone());
-    // Whoever ends the wait may have looked for the caller at the endpoint.
+/// Gives a server the caller that it has to answer. The caller is not touched when others can find it.
+#[inline]
+pub(super) fn serve(server: &PoolArc<Thread>, caller: PoolArc<Thread>) {
+    caller.begin_to_wait(Wait::Meeting(Meeting::Served(server.clone())));
+    let mut serving = server.serving.lock();
+    let caller = serving.insert(caller);
+    // Whoever ends the wait may have looked for the caller at the endpoint, before it was said to be here;
+    // or looks here next, when the lock is free.
+    if !caller.may_run() || caller.stop.is_asked_for() {
+        let caller = caller.clone();
+        take_in_hand(&caller);
+        drop(serving);
+        end_served(server, caller);
+    }
+}
+
+/// Ends the wait of a caller that a server has, if that is to end; the caller is in hand.
+#[cold]
+fn end_served(server: &PoolArc<Thread>, caller: PoolArc<Thread>) {
     if let Some(ending) = caller.ending() {
         Wait::Meeting(Meeting::Served(server.clone())).end(&caller, ending);
     }
+    drop(caller);
+    let_go();
+}
+
+/// Declares that a server, whose endpoint is locked, waits there, and takes the caller that it has to
+/// answer in words; `None`, and nothing has changed, if there is none or the server is not to wait.
+#[inline]
+pub(super) fn begin_to_receive(
+    server: &Thread,
+    endpoint: &PoolArc<Endpoint>,
+) -> Option<PoolArc<Thread>> {
+    server.begin_to_wait(Wait::Meeting(Meeting::Receives(endpoint.clone())));
+    // In this order: see `serve`.
+    if server.may_run() && !server.stop.is_asked_for() {
+        let caller = server.serving.lock().take_if(|caller| !caller.is_reporting());
+        if caller.is_some() {
+            return caller;
+        }
+    }
+    server.end_wait();
+    None
 }
 
 /// Answers the call that a server has. Returns the caller, which goes on.
@@ -264,7 +318,7 @@ pub fn reply(server: &PoolArc<Thread>, message: Message) -> Result<PoolArc<Threa
     let caller = server.serving.lock().take().ok_or(Error::InvalidState)?;
     match report::answer(server, &caller, &message) {
         Ok(()) => {
-            forget(&caller);
+            caller.end_wait();
             Ok(caller)
         }
         Err(error) => {
@@ -279,15 +333,9 @@ pub fn abandon(server: &Thread) {
     let caller = server.serving.lock().take();
     if let Some(caller) = caller {
         report::refuse(&caller, Error::PartnerGone);
-        forget(&caller);
+        caller.end_wait();
         scheduler::make_ready(caller);
     }
-}
-
-/// Lets a caller forget its server, which may be about to go.
-fn forget(caller: &Thread) {
-    let waited = caller.waiting.lock().take();
-    drop(waited);
 }
 
 /// Takes a thread out if it waits so and `is_meant_fn`, which is asked under the lock of the place, says so.
@@ -301,7 +349,7 @@ pub fn take_out(meeting: &Meeting, thread: &Thread, is_meant_fn: impl FnOnce() -
             let taken = serving.take_if(|caller| is_same(caller, thread) && is_meant_fn());
             drop(serving);
             // The server may be gone before the thread has its turn.
-            taken.inspect(|caller| forget(caller)).is_some()
+            taken.inspect(|caller| caller.end_wait()).is_some()
         }
     }
 }

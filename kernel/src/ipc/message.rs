@@ -47,6 +47,18 @@ impl Message {
         Ok(())
     }
 
+    /// Returns whether a handle goes along.
+    #[inline]
+    pub fn has_handle(&self) -> bool {
+        self.handle != 0
+    }
+
+    /// Hands a message without a handle over to a thread whose registers are saved.
+    #[inline]
+    pub(super) fn put(&self, to: &Thread, badge: u64) {
+        deliver_words(to, 0, &self.words, badge);
+    }
+
     /// Reads the message as the answer to a report: an action, and its operand.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! Messages between threads.
 //!
-//! Owns: endpoints, where a caller meets who serves it (`endpoint`), what passes from one to the other
+//! Owns: endpoints, where a caller meets who serves it (`endpoint`; most meet in `direct`), what passes from one to the other
 //! (`message`), what the kernel itself tells of a thread (`report`) and who handles that (`handling`),
 //! notifications (`notification`), and device interrupts that raise their bits (`interrupt`). Refuses to know:
 //! what a message means, and how a thread is switched to.
@@ -16,6 +16,7 @@
 //!
 //! Lock order: an endpoint's lock is one of the wait queues; what a thread serves is a leaf below it.
 
+pub mod direct;
 pub mod endpoint;
 pub mod handling;
 pub mod interrupt;

@@ -19,6 +19,7 @@ mod parting;
 mod process;
 pub mod queue;
 pub mod scheduler;
+pub mod spaces;
 mod thread;
 mod threads;
 pub mod timing;
@@ -36,7 +37,7 @@ use vellum_abi::ExitReport;
 use vellum_vm::object::MemoryObject;
 
 pub use end::{audit, orphan};
-pub use parting::{has_let_go_of, is_let_go};
+pub use parting::{has_let_go_of, is_let_go, let_go, take_in_hand};
 
 /// Returns the operation that takes a process down whose life is `Ending`.
 pub fn end_operation(process: PoolArc<Process>) -> Operation {

@@ -11,6 +11,8 @@ use crate::memory::machine::Hardware;
 use crate::memory::pools::PoolArc;
 use crate::syscall::bytes::Transfer;
 use crate::syscall::pagers::Supplying;
+use core::sync::atomic::{AtomicBool, Ordering};
+use spin::Mutex;
 use vellum_abi::Error;
 use vellum_vm::BlockFault;
 use vellum_vm::error::VmError;
@@ -77,6 +79,45 @@ pub enum Operation {
     End(End),
     /// Pages of dropped objects on their way back.
     Clear,
+}
+
+/// The operation that a thread has still to do, if there is one. The thread's own CPU puts it there and
+/// takes it out; others may look.
+pub struct Unfinished {
+    /// Whether there is one: most threads have none, and are asked at every switch.
+    any: AtomicBool,
+    operation: Mutex<Option<Operation>>,
+}
+
+impl Unfinished {
+    /// Returns the place for one.
+    pub const fn new() -> Unfinished {
+        Unfinished { any: AtomicBool::new(false), operation: Mutex::new(None) }
+    }
+
+    /// Returns whether there is one. For the thread's own CPU, or the one that is about to be.
+    #[inline]
+    pub fn any(&self) -> bool {
+        // Relaxed: who takes the thread over does so under the lock of a queue.
+        self.any.load(Ordering::Relaxed)
+    }
+
+    /// Returns whether it is the end of a process.
+    pub fn is_end(&self) -> bool {
+        matches!(*self.operation.lock(), Some(Operation::End(_)))
+    }
+
+    /// Keeps an operation until the thread's next turn.
+    pub fn put(&self, operation: Operation) {
+        *self.operation.lock() = Some(operation);
+        self.any.store(true, Ordering::Relaxed);
+    }
+
+    /// Takes it out.
+    pub fn take(&self) -> Option<Operation> {
+        self.any.store(false, Ordering::Relaxed);
+        self.operation.lock().take()
+    }
 }
 
 impl Operation {
@@ -160,7 +201,7 @@ impl Operation {
             Progress::Paused => Outcome::Yield,
             Progress::Block(wait) => Outcome::Block(wait),
         };
-        *thread.operation.lock() = Some(self);
+        thread.unfinished.put(self);
         (None, outcome)
     }
 }
@@ -168,7 +209,7 @@ impl Operation {
 /// Keeps the rest of a change with its thread.
 #[cold]
 fn keep_change(process: &PoolArc<Process>, change: Change<Hardware>, thread: &Thread) {
-    *thread.operation.lock() = Some(Operation::Change(process.clone(), change));
+    thread.unfinished.put(Operation::Change(process.clone(), change));
 }
 
 /// Returns what a change answers that could not do what it was begun for.

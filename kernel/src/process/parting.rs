@@ -60,7 +60,7 @@ fn nobody_has(number: usize) -> bool {
 
 /// Declares that this CPU has a thread in hand, which another CPU may get hold of before this one has
 /// let go of it.
-pub(super) fn take_in_hand(thread: &Thread) {
+pub fn take_in_hand(thread: &Thread) {
     let words = &IN_HAND[percpu::id()].0;
     words[THREAD].store(number(thread), Ordering::SeqCst);
     words[PROCESS].store(number::<Process>(&thread.process), Ordering::SeqCst);
@@ -72,7 +72,7 @@ pub(super) fn wait_in_hand(process: Option<&PoolArc<Process>>) {
 }
 
 /// Declares that this CPU has let go of what it had in hand for a switch.
-pub(super) fn let_go() {
+pub fn let_go() {
     let words = &IN_HAND[percpu::id()].0;
     [THREAD, PROCESS, AWAITED].iter().for_each(|slot| words[*slot].store(0, Ordering::SeqCst));
 }

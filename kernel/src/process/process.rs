@@ -63,6 +63,8 @@ pub struct Process {
     foreign: AtomicBool,
     /// Threads that wait for answers to what the kernel said of them.
     reporting: AtomicUsize,
+    /// Whether `life` is `Alive`, to be looked at without the lock. It changes once, under the lock.
+    alive: AtomicBool,
     payer: PoolArc<Account>,
 }
 
@@ -90,6 +92,7 @@ impl Process {
             handler: Mutex::new(None),
             foreign: AtomicBool::new(false),
             reporting: AtomicUsize::new(0),
+            alive: AtomicBool::new(true),
             payer: payer.clone(),
         };
         Ok(Hardware.share(process)?)
@@ -111,8 +114,11 @@ impl Process {
     }
 
     /// Returns whether the process may run user code.
+    #[inline]
     pub fn is_alive(&self) -> bool {
-        matches!(*self.life.lock(), Life::Alive)
+        // Sequentially consistent: see `scheduler::interrupt`. Everybody else looks under a lock that who
+        // ends the process takes afterwards.
+        self.alive.load(Ordering::SeqCst)
     }
 
     /// Returns whether everything is given back but the report.
@@ -134,6 +140,7 @@ impl Process {
         let alive = *life == Life::Alive;
         if alive {
             *life = Life::Ending(report);
+            self.alive.store(false, Ordering::SeqCst);
         }
         alive
     }

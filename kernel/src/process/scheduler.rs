@@ -1,29 +1,26 @@
 //! The switch from one thread to another.
 //!
-//! Owns: what each CPU has in hand (a handler's answer, the address space that is active) and the time
-//! slice. Refuses to know: which thread is next and on which CPU: `vellum_sched` does. A thread runs
-//! until it waits, yields, its slice is over or something more urgent comes. There are slices only
-//! while another of its priority is ready on the CPU, so that a thread alone is never interrupted and
+//! Owns: what a CPU does between two threads, and the time slice. Refuses to know: which thread is next
+//! and on which CPU (`vellum_sched` does), and what it takes to change the address space (`spaces`). A
+//! thread runs until it waits, yields, its slice is over or something more urgent comes. There are
+//! slices only while another of its priority is ready on the CPU, so that a thread alone is never interrupted and
 //! figures hold no tick.
 
 use super::end::End;
 use super::operation::{Operation, Progress};
 use super::parting::{self, Parting};
+use super::spaces::{activate, leave_space};
 use super::thread::Standing;
-use super::{Outcome, Process, Thread, Wait, timing};
+use super::{Outcome, Thread, Wait, timing};
 use crate::arch::context::Context;
-use crate::arch::{cpu, mmu, timer};
-use crate::ipc::{Endpoint, Notification};
+use crate::arch::{cpu, timer};
+use crate::ipc::{Endpoint, Notification, direct, message};
 use crate::memory::graves;
-use crate::memory::machine::Hardware;
 use crate::memory::pools::PoolArc;
 use crate::platform::interrupts;
-use crate::{percpu, trap};
-use core::ptr;
-use core::sync::atomic::{AtomicU32, Ordering};
-use spin::Mutex;
-use vellum_sched::{Cpus, MAX_CPUS, Machine, Task, Turn};
-use vellum_vm::asid::AsidAllocator;
+use crate::{percpu, syscall, trap};
+use core::sync::atomic::Ordering;
+use vellum_sched::{Cpus, Machine, Task, Turn};
 
 /// Nanoseconds that a thread may run while others of its priority are ready.
 const SLICE: u64 = 5_000_000;
@@ -50,14 +47,6 @@ impl Machine for Scheduling {
 
 /// Threads that could run, and where.
 pub static CPUS: Cpus<Scheduling, Thread> = Cpus::new();
-/// Who has which identifier.
-static ASIDS: AsidAllocator<Hardware> = AsidAllocator::new();
-/// Bits of an identifier.
-static ASID_BITS: AtomicU32 = AtomicU32::new(8);
-/// The process whose tables each CPU has active. The CPU holds it, so that no root table is freed
-/// while a translation base register still names it.
-static ACTIVE: [Mutex<Option<PoolArc<Process>>>; MAX_CPUS] = [const { Mutex::new(None) }; MAX_CPUS];
-
 /// The time that a thread gets.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Slice {
@@ -65,18 +54,6 @@ enum Slice {
     Fresh,
     /// The rest of that of the thread before, which names it.
     Inherited,
-}
-
-/// Sets how many bits identifiers have, before any process runs. Returns whether that is enough for
-/// `cpus` CPUs and one more; identifier 0 is nobody's.
-pub fn set_asid_bits(bits: u32, cpus: usize) -> bool {
-    ASID_BITS.store(bits, Ordering::Relaxed);
-    cpus + 2 <= 1 << bits
-}
-
-/// Returns how many bits identifiers have.
-pub fn asid_bits() -> u32 {
-    ASID_BITS.load(Ordering::Relaxed)
 }
 
 /// How the vector leaves the kernel.
@@ -89,6 +66,10 @@ pub enum Leave {
     Switch = 1,
     /// Nobody will need the registers: call [`switch`].
     Abandon = 2,
+    /// As [`Leave::Switch`], without a handler's answer: the thread yields.
+    Yield = 3,
+    /// As [`Leave::Switch`], without a handler's answer: the thread calls, or answers and receives.
+    Meet = 4,
 }
 
 /// Turns a handler's answer into the vector's next step.
@@ -100,6 +81,12 @@ pub fn leave(outcome: Outcome) -> Leave {
         return Leave::Resume;
     }
     postpone(outcome)
+}
+
+/// Returns how a thread leaves the kernel that yields: not at all, if nobody else could run here.
+#[inline]
+pub fn leave_to_yield(thread: &Thread) -> Leave {
+    if CPUS.is_alone(thread) { Leave::Resume } else { Leave::Yield }
 }
 
 /// Keeps an answer until the registers are saved.
@@ -128,7 +115,7 @@ pub fn interrupt(thread: &Thread) {
 /// the time slice.
 pub fn interrupted(slice_over: bool) -> Outcome {
     let thread = percpu::current();
-    if thread.standing() != Standing::Runs {
+    if !thread.may_run() {
         return Outcome::Yield;
     }
     match CPUS.run(thread) {
@@ -143,52 +130,124 @@ pub fn interrupted(slice_over: bool) -> Outcome {
 }
 
 /// Puts the thread that left the kernel where it belongs and returns whose registers to load.
-pub fn switch() -> *mut Context {
+pub fn switch(leave: Leave) -> *mut Context {
+    let Some(thread) = percpu::take_current() else { return go_on(None) };
+    thread.registers.save();
+    match leave {
+        Leave::Yield => go_on(Some(CPUS.rotate(thread))),
+        Leave::Meet => meet_directly(thread),
+        _ => settle(thread, act),
+    }
+}
+
+/// Lets a thread call, or answer and receive, on the direct way if it can.
+#[inline(never)]
+fn meet_directly(thread: PoolArc<Thread>) -> *mut Context {
+    match direct::meet(thread) {
+        Ok(next) => switch_to(next),
+        Err(thread) => settle(thread, meet),
+    }
+}
+
+/// Acts on what a thread left the kernel for, by a way that may have the thread in hand beyond the moment
+/// when others find it.
+#[inline(never)]
+fn settle(
+    thread: PoolArc<Thread>,
+    act_fn: fn(PoolArc<Thread>) -> Option<PoolArc<Thread>>,
+) -> *mut Context {
     CPUS.look();
-    let pending = percpu::take_pending();
-    let mut next = None;
-    if let (Some(thread), Some(outcome)) = (percpu::take_current(), pending) {
-        parting::take_in_hand(&thread);
-        thread.registers.save();
-        next = settle(thread, outcome);
-        if next.is_none() {
-            parting::let_go();
+    parting::take_in_hand(&thread);
+    let next = act_fn(thread);
+    parting::let_go();
+    match next {
+        Some(next) => {
+            next.end_wait();
+            switch_to(next)
+        }
+        None => go_on(None),
+    }
+}
+
+/// Runs a thread that waits for nothing any more, by name: in what is left of the slice.
+#[inline]
+fn switch_to(thread: PoolArc<Thread>) -> *mut Context {
+    thread.cpu().store(percpu::id(), Ordering::SeqCst);
+    timing::go_on(&thread);
+    let context = prepare(thread).and_then(|thread| run(thread, Slice::Inherited));
+    context.unwrap_or_else(|| go_on(None))
+}
+
+/// Lets a thread call, or answer and receive, on the general way.
+fn meet(thread: PoolArc<Thread>) -> Option<PoolArc<Thread>> {
+    match syscall::meet(&thread) {
+        Ok(outcome) => perform(thread, outcome),
+        Err(error) => {
+            message::answer(&thread, error);
+            Some(thread)
         }
     }
+}
+
+/// Acts on what a thread's handler answered.
+fn act(thread: PoolArc<Thread>) -> Option<PoolArc<Thread>> {
+    let outcome = percpu::take_pending().unwrap_or(Outcome::Yield);
+    perform(thread, outcome)
+}
+
+/// Runs whoever could run, a certain thread first if there is one; returns whose registers to load.
+fn go_on(mut next: Option<PoolArc<Thread>>) -> *mut Context {
     loop {
-        let (thread, slice) = match next.take() {
-            Some(thread) => {
-                thread.cpu().store(percpu::id(), Ordering::SeqCst);
-                (thread, Slice::Inherited)
-            }
-            None => match CPUS.next() {
-                Some(thread) => (thread, Slice::Fresh),
-                None => {
-                    idle();
-                    continue;
-                }
-            },
-        };
-        parting::take_in_hand(&thread);
+        let thread = next.take().unwrap_or_else(wait_for_thread);
         timing::go_on(&thread);
         let waited = thread.waiting.lock().take();
-        // Who is switched to by name met its partner; others may have waited for the same as many more.
-        if let Some(wait) = waited
-            && slice == Slice::Fresh
+        // Others may have waited for the same as many more.
+        waited.into_iter().for_each(parting::pass_on);
+        if let Some(thread) = prepare(thread)
+            && let Some(context) = run(thread, Slice::Fresh)
         {
-            parting::pass_on(wait);
-        }
-        let context = catch_up(&thread).then(|| run(thread, slice)).flatten();
-        parting::let_go();
-        if let Some(context) = context {
             return context;
         }
     }
 }
 
+/// Takes a thread that is ready, as soon as there is one.
+#[inline(never)]
+fn wait_for_thread() -> PoolArc<Thread> {
+    CPUS.look();
+    loop {
+        if let Some(thread) = CPUS.next() {
+            return thread;
+        }
+        idle();
+    }
+}
+
+/// Returns a thread if it may run user code now. Most have nothing to do before; who has does it here.
+#[inline]
+fn prepare(thread: PoolArc<Thread>) -> Option<PoolArc<Thread>> {
+    // Nobody else can end a thread that is in no queue, so nothing need be in hand so far.
+    if is_free(&thread) { Some(thread) } else { finish(thread) }
+}
+
+#[inline]
+fn is_free(thread: &Thread) -> bool {
+    thread.may_run() && !thread.unfinished.any() && !graves::any()
+}
+
+#[cold]
+#[inline(never)]
+fn finish(thread: PoolArc<Thread>) -> Option<PoolArc<Thread>> {
+    parting::take_in_hand(&thread);
+    // One that goes no further is dropped here, while it is in hand.
+    let thread = Some(thread).filter(catch_up);
+    parting::let_go();
+    thread
+}
+
 /// Acts on a handler's answer. The thread's registers are saved. Returns who runs next, if the answer
 /// says so: it is in no queue.
-fn settle(thread: PoolArc<Thread>, outcome: Outcome) -> Option<PoolArc<Thread>> {
+fn perform(thread: PoolArc<Thread>, outcome: Outcome) -> Option<PoolArc<Thread>> {
     match outcome {
         Outcome::Resume | Outcome::Yield => make_ready(thread),
         Outcome::Die => {
@@ -217,12 +276,11 @@ fn settle(thread: PoolArc<Thread>, outcome: Outcome) -> Option<PoolArc<Thread>> 
 /// Finishes what a thread has to do in the kernel. Returns whether it may run user code now.
 fn catch_up(thread: &PoolArc<Thread>) -> bool {
     loop {
-        let standing = thread.standing();
-        // Most threads have nothing to do; what others have is too large to be moved for a look.
-        if standing == Standing::Runs && thread.operation.lock().is_none() && !graves::any() {
+        if is_free(thread) {
             return true;
         }
-        let operation = thread.operation.lock().take();
+        let standing = thread.standing();
+        let operation = thread.unfinished.take();
         let mut operation = match (operation, standing) {
             // Nobody will see the results of a transfer, and it may take for ever; nobody will use a
             // block that is half made.
@@ -265,7 +323,7 @@ fn catch_up(thread: &PoolArc<Thread>) -> bool {
         let progress = operation.run(thread);
         parting::take_in_hand(thread);
         if !matches!(progress, Progress::Done(_)) {
-            *thread.operation.lock() = Some(operation);
+            thread.unfinished.put(operation);
         }
         match progress {
             Progress::Done(None) => {}
@@ -293,6 +351,7 @@ fn pause(thread: &PoolArc<Thread>) {
 }
 
 /// Makes a thread the running one, unless something more urgent has just come.
+#[inline]
 fn run(thread: PoolArc<Thread>, slice: Slice) -> Option<*mut Context> {
     match CPUS.run(&thread) {
         Turn::Over => {
@@ -320,31 +379,4 @@ fn idle() {
         CPUS.woken();
         trap::serve_interrupts();
     }
-}
-
-/// Activates a process's tables on this CPU.
-fn activate(process: &PoolArc<Process>) {
-    let id = percpu::id();
-    let mut active = ACTIVE[id].lock();
-    if active.as_ref().is_some_and(|active| ptr::eq(&raw const **active, &raw const **process)) {
-        return;
-    }
-    let bits = asid_bits();
-    let enter = |asid| mmu::activate(process.space.root().frame(), asid);
-    ASIDS.activate(&Hardware, id, process.space.asid_slot(), bits, enter);
-    let before = active.replace(process.clone());
-    drop(active);
-    // Perhaps the last to hold it: behind the write of the base register, and without the lock.
-    drop(before);
-    parting::has_active(Some(process));
-}
-
-/// Leaves this CPU without an address space.
-fn leave_space() {
-    let id = percpu::id();
-    let Some(before) = ACTIVE[id].lock().take() else { return };
-    mmu::activate_none();
-    ASIDS.deactivate(id);
-    drop(before);
-    parting::has_active(None);
 }

@@ -1,14 +1,14 @@
 //! The thread: registers, a process, and what it is doing.
 
 use super::address::WordWait;
-use super::operation::Operation;
+use super::operation::Unfinished;
 use super::paging::Asking;
 use super::process::Process;
 use super::threads::Siblings;
 use super::{Ending, Wait, scheduler};
 use crate::arch::context::Context;
 use crate::arch::thread_registers::ThreadRegisters;
-use crate::ipc::{Handling, Report, report};
+use crate::ipc::{Handling, Meeting, Report, report};
 use crate::memory::machine::Hardware;
 use crate::memory::pools::PoolArc;
 use crate::percpu;
@@ -55,7 +55,7 @@ pub struct Thread {
     /// Its process.
     pub process: PoolArc<Process>,
     /// What it still has to do in the kernel before it may go on.
-    pub operation: Mutex<Option<Operation>>,
+    pub unfinished: Unfinished,
     /// The address of a word of the process that becomes 0 when the thread has ended; 0 for none.
     word: AtomicU64,
     /// What it waits for, in whose queue it then is.
@@ -116,7 +116,7 @@ impl Thread {
             context: SpinMutex::new(Context::new()),
             registers: ThreadRegisters::new(),
             process: process.clone(),
-            operation: Mutex::new(None),
+            unfinished: Unfinished::new(),
             word: AtomicU64::new(word),
             waiting: Mutex::new(None),
             word_wait: Mutex::new(None),
@@ -222,9 +222,16 @@ impl Thread {
         Ok(())
     }
 
-    /// Returns whether the thread may run user code.
+    /// Returns whether the thread may run user code. Once it may not, it never may again.
+    #[inline]
+    pub fn may_run(&self) -> bool {
+        // Sequentially consistent: see `scheduler::interrupt`.
+        !self.doomed.load(Ordering::SeqCst) && self.process.is_alive()
+    }
+
+    /// Returns what the thread may do next.
     pub fn standing(&self) -> Standing {
-        if !self.doomed.load(Ordering::Relaxed) && self.process.is_alive() {
+        if self.may_run() {
             Standing::Runs
         } else if *self.run.lock() == Run::Ended {
             Standing::Ended
@@ -233,11 +240,34 @@ impl Thread {
         }
     }
 
+    /// Declares what the thread waits for from now on.
+    #[inline]
+    pub fn begin_to_wait(&self, wait: Wait) {
+        let mut waiting = self.waiting.lock();
+        if waiting.is_some() {
+            // Not usual: whoever made it ready, or runs it, took it out.
+            clear(&mut waiting);
+        }
+        // Nothing is there to be dropped.
+        core::mem::forget(waiting.replace(wait));
+    }
+
+    /// Declares that it waits for nothing any more.
+    #[inline]
+    pub fn end_wait(&self) {
+        match self.waiting.lock().take() {
+            None => {}
+            // What most have waited for, with the least to ask.
+            Some(Wait::Meeting(Meeting::Receives(endpoint))) => drop(endpoint),
+            Some(Wait::Meeting(Meeting::Served(server))) => drop(server),
+            Some(other) => drop_wait(other),
+        }
+    }
+
     /// Returns whether the thread must stop waiting, because it has to end. Whoever takes a process down
     /// waits on.
     pub fn is_interrupted(&self) -> bool {
-        self.standing() == Standing::MustEnd
-            && !matches!(*self.operation.lock(), Some(Operation::End(_)))
+        self.standing() == Standing::MustEnd && !self.unfinished.is_end()
     }
 
     /// Returns why the thread is to be taken out of where it waits, if it is.
@@ -268,7 +298,7 @@ impl Thread {
     /// Dooms the thread: it ends when it is next about to run user code. Returns whether it had been
     /// started and was not doomed before.
     pub fn doom(&self) -> bool {
-        *self.run.lock() == Run::Started && !self.doomed.swap(true, Ordering::Relaxed)
+        *self.run.lock() == Run::Started && !self.doomed.swap(true, Ordering::SeqCst)
     }
 
     /// Parts from the process for good. Returns whether the process has no thread any more: then its
@@ -308,6 +338,18 @@ impl Thread {
         let number = priority.number();
         scheduler::CPUS.set_priority(this, || this.priority.store(number, Ordering::SeqCst));
     }
+}
+
+#[cold]
+#[inline(never)]
+fn clear(waiting: &mut Option<Wait>) {
+    *waiting = None;
+}
+
+#[cold]
+#[inline(never)]
+fn drop_wait(wait: Wait) {
+    drop(wait);
 }
 
 impl Member<Queued> for Thread {

@@ -6,7 +6,7 @@ use crate::ipc::message::Message;
 use crate::ipc::{Endpoint, Interrupt, Named, Notification, NotificationName, endpoint};
 use crate::memory::pools::PoolArc;
 use crate::process::handle::Object;
-use crate::process::scheduler::{self, Leave, leave};
+use crate::process::scheduler;
 use crate::process::{Outcome, Process, Thread, timing};
 use vellum_abi::{Call, Error, Handle, Rights};
 
@@ -31,29 +31,31 @@ pub(super) fn endpoint_badge(request: &Request<'_>) -> Result {
     Ok(Answer::Value(handle.to_word()))
 }
 
-/// Serves `endpoint_call` and `endpoint_reply_receive`, which most messages are sent by: on no other way
-/// than their own.
-#[inline(never)]
-pub(super) fn meet(thread: &PoolArc<Thread>, context: &mut Context, number: u64) -> Leave {
-    let met = if number == Call::EndpointCall as u64 {
-        call(thread, context)
+/// Decodes `endpoint_call` and `endpoint_reply_receive` of a thread whose registers are saved: those that do
+/// not take the direct way (`ipc::direct`).
+///
+/// # Errors
+/// Those of the handles and of the answer.
+pub(super) fn meet(thread: &PoolArc<Thread>) -> core::result::Result<Outcome, Error> {
+    let context = thread.context.lock();
+    let (is_call, word) = (context.x(8) == Call::EndpointCall as u64, context.x(0));
+    let (message, timeout) = (Message::of(&context), context.x(TIMEOUT));
+    drop(context);
+    if is_call {
+        call(thread, word, message, timeout)
     } else {
-        reply_receive(thread, context)
-    };
-    match met {
-        Ok(outcome) => leave(outcome),
-        Err(error) => {
-            context.set_x(0, error as u64);
-            context.set_x(1, 0);
-            Leave::Resume
-        }
+        reply_receive(thread, word, message, timeout)
     }
 }
 
-fn call(thread: &PoolArc<Thread>, context: &Context) -> core::result::Result<Outcome, Error> {
-    let (endpoint, badge) = find(&thread.process, context.x(0), Rights::WRITE)?;
-    Message::of(context).check(&thread.process)?;
-    let timeout = context.x(TIMEOUT);
+fn call(
+    thread: &PoolArc<Thread>,
+    word: u64,
+    message: Message,
+    timeout: u64,
+) -> core::result::Result<Outcome, Error> {
+    let (endpoint, badge) = find(&thread.process, word, Rights::WRITE)?;
+    message.check(&thread.process)?;
     if timeout == 0 {
         // An answer cannot be there at once.
         return Err(Error::TimedOut);
@@ -64,13 +66,14 @@ fn call(thread: &PoolArc<Thread>, context: &Context) -> core::result::Result<Out
 
 fn reply_receive(
     thread: &PoolArc<Thread>,
-    context: &Context,
+    word: u64,
+    message: Message,
+    timeout: u64,
 ) -> core::result::Result<Outcome, Error> {
-    let (endpoint, _) = find(&thread.process, context.x(0), Rights::READ)?;
-    let message = Message::of(context);
+    let (endpoint, _) = find(&thread.process, word, Rights::READ)?;
     message.check(&thread.process)?;
     let answered = endpoint::reply(thread, message)?;
-    timing::begin(thread, context.x(TIMEOUT));
+    timing::begin(thread, timeout);
     Ok(Outcome::Receive(endpoint, Some(answered)))
 }
 

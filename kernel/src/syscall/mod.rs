@@ -22,7 +22,7 @@ use crate::memory::graves;
 use crate::memory::pools::PoolArc;
 use crate::percpu;
 use crate::process::operation::Reply;
-use crate::process::scheduler::{Leave, leave};
+use crate::process::scheduler::{Leave, leave, leave_to_yield};
 use crate::process::{Operation, Outcome, Process, Thread, Wait, paging};
 use vellum_abi::{Call, Error, FaultAccess};
 use vellum_vm::addr::UserPointer;
@@ -135,21 +135,23 @@ pub fn dispatch(thread: &PoolArc<Thread>, context: &mut Context) -> Leave {
     }
     if number == Call::Yield as u64 {
         set_result(context, 0, 0);
-        return leave(Outcome::Yield);
+        return leave_to_yield(thread);
     }
-    serve_rest(thread, context, number)
-}
-
-/// As [`dispatch`]; apart, so that the calls above save no registers for it.
-#[inline(never)]
-fn serve_rest(thread: &PoolArc<Thread>, context: &mut Context, number: u64) -> Leave {
     if number == Call::EndpointCall as u64 || number == Call::EndpointReplyReceive as u64 {
-        return ipc::meet(thread, context, number);
+        return Leave::Meet;
     }
     serve_other(thread, context, number)
 }
 
-/// Serves a call that has no way of its own.
+/// Decodes a call by which a thread meets another, whose registers are saved.
+///
+/// # Errors
+/// What the call answers instead.
+pub fn meet(thread: &PoolArc<Thread>) -> core::result::Result<Outcome, Error> {
+    ipc::meet(thread)
+}
+
+/// Serves a call that has no way of its own; apart, so that those above save no registers for it.
 #[inline(never)]
 fn serve_other(thread: &PoolArc<Thread>, context: &mut Context, number: u64) -> Leave {
     match serve(thread, context, number) {
@@ -259,7 +261,7 @@ fn serve(thread: &PoolArc<Thread>, context: &Context, number: u64) -> Result {
         Call::AddressWake => threads::address_wake(&request),
         Call::EndpointCreate => ipc::endpoint_create(&request),
         Call::EndpointBadge => ipc::endpoint_badge(&request),
-        // Served before: see `dispatch`.
+        // They leave the kernel first: see `dispatch`.
         Call::EndpointCall | Call::EndpointReplyReceive => Err(Error::UnknownCall.into()),
         Call::EndpointReceive => ipc::endpoint_receive(&request, context),
         Call::EndpointReply => ipc::endpoint_reply(&request, context),

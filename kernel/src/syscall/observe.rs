@@ -7,7 +7,7 @@ use crate::memory::machine::Hardware;
 use crate::memory::{frames, pools};
 use crate::platform;
 use crate::process::handle::Object;
-use crate::process::{Process, scheduler};
+use crate::process::{Process, spaces};
 use vellum_abi::{Error, Handle, MAX_QUERY_PAGES, Rights, Stat, SystemInfo};
 use vellum_vm::addr::UserPointer;
 use vellum_vm::machine::{Machine, Pools};
@@ -87,7 +87,7 @@ pub(super) fn system_query(request: &Request<'_>) -> Result {
         ram_bytes: machine.ram_bytes,
         zero_block_bytes: features.zero_block_bytes as u64,
         tag_block_bytes: features.tag_block_bytes as u64,
-        asid_bits: u64::from(scheduler::asid_bits()),
+        asid_bits: u64::from(spaces::asid_bits()),
         kernel_bytes: image.end - image.start,
     };
     user::write_words(request.process(), request.arguments[0], info.to_words())?;

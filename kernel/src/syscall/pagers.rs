@@ -77,7 +77,7 @@ pub(super) fn pager_supply(request: &Request<'_>) -> Result {
         Progress::Paused => Outcome::Yield,
         Progress::Block(wait) => Outcome::Block(wait),
     };
-    *request.thread.operation.lock() = Some(Operation::Supply(supplying));
+    request.thread.unfinished.put(Operation::Supply(supplying));
     Ok(Answer::Outcome(outcome))
 }
 

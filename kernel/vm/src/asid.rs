@@ -11,9 +11,15 @@
 //! identifier when next switched to. No CPU can cache a translation of an unreserved identifier
 //! between the two, because none runs with one.
 //!
-//! A CPU declares what it will run and writes its translation base register under one hold of the
-//! lock. Whoever begins a generation has the lock, so every CPU then walks for what it declared and
-//! nothing else: one identifier a CPU is reserved, and one more is enough for who asks.
+//! Each CPU's declaration of what it runs has a lock of its own, under which the CPU looks whether its
+//! address space's word is of the current generation, declares it and writes its translation base
+//! register. Whoever begins a generation counts it first and then takes each of these locks: a CPU
+//! that had its lock before has declared what it walks for by then, one that takes it later sees the new
+//! generation and comes for the allocator's lock. So a switch among current address spaces shares
+//! nothing with other CPUs, and still every CPU walks for what it declared and nothing else: one
+//! identifier a CPU is reserved, and one more is enough for who asks.
+//!
+//! Lock order: the allocator's, then a CPU's.
 
 use crate::machine::{Asid, Machine};
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -47,20 +53,25 @@ impl AsidSlot {
     }
 }
 
+/// The context word that a CPU walks with, as its address space has it, of whatever generation, or zero.
+#[repr(align(64))]
+struct Held<M: Machine>(Mutex<M::Mutex, u64>);
+
 struct State {
-    generation: u64,
     next: usize,
     /// One bit an identifier of this generation.
     taken: [u64; MAX_ASIDS / 64],
-    /// The context word that each CPU walks with, as its address space has it, of whatever
-    /// generation, or zero.
-    held: [u64; MAX_CPUS],
     /// The words that were held when the generation began: their identifiers stay their own.
     carried: [u64; MAX_CPUS],
 }
 
 /// Gives identifiers out.
-pub struct AsidAllocator<M: Machine>(Mutex<M::Mutex, State>);
+pub struct AsidAllocator<M: Machine> {
+    /// Changed under the lock of `state` alone.
+    generation: AtomicU64,
+    held: [Held<M>; MAX_CPUS],
+    state: Mutex<M::Mutex, State>,
+}
 
 impl<M: Machine> Default for AsidAllocator<M> {
     fn default() -> AsidAllocator<M> {
@@ -72,19 +83,22 @@ impl<M: Machine> AsidAllocator<M> {
     /// Returns an allocator that has given out nothing. Identifier 0 is never given.
     #[must_use]
     pub const fn new() -> AsidAllocator<M> {
-        AsidAllocator(Mutex::new(State {
-            generation: 1,
-            next: 1,
-            taken: [0; MAX_ASIDS / 64],
-            held: [0; MAX_CPUS],
-            carried: [0; MAX_CPUS],
-        }))
+        AsidAllocator {
+            generation: AtomicU64::new(1),
+            held: [const { Held(Mutex::new(0)) }; MAX_CPUS],
+            state: Mutex::new(State {
+                next: 1,
+                taken: [0; MAX_ASIDS / 64],
+                carried: [0; MAX_CPUS],
+            }),
+        }
     }
 
     /// Declares that a CPU runs an address space. `enter_fn` gets its identifier and writes the CPU's
     /// translation base register; when it returns, the CPU walks for nothing else any more.
     ///
     /// `bits` is the width of identifiers, at most 16: enough for one a CPU and one more.
+    #[inline]
     pub fn activate(
         &self,
         machine: &M,
@@ -93,53 +107,82 @@ impl<M: Machine> AsidAllocator<M> {
         bits: u32,
         enter_fn: impl FnOnce(Asid),
     ) {
-        let mut state = self.0.lock();
-        let mut word = slot.0.load(Ordering::Relaxed);
-        if word >> ASID_BITS != state.generation {
-            word = state.renew(machine, word, bits);
-            slot.0.store(word, Ordering::Relaxed);
-            // Orders the new identifier before the first walk under it: whoever empties a
-            // descriptor and then still reads the old one did so before that walk (flush.rs).
-            machine.dsb_ishst();
+        let mut held = self.held[cpu].0.lock();
+        let word = slot.0.load(Ordering::Relaxed);
+        // Relaxed: a generation that began before this lock was taken had it in its turn.
+        if word >> ASID_BITS == self.generation.load(Ordering::Relaxed) {
+            *held = word;
+            return enter_fn(Asid(word as u16));
         }
-        state.held[cpu] = word;
-        // With the lock: a generation that began before the write would not reserve what the CPU
-        // still walks for.
+        drop(held);
+        self.activate_anew(machine, cpu, slot, bits, enter_fn);
+    }
+
+    /// As [`Self::activate`], of an address space that has no identifier of the current generation.
+    #[cold]
+    #[inline(never)]
+    fn activate_anew(
+        &self,
+        machine: &M,
+        cpu: usize,
+        slot: &AsidSlot,
+        bits: u32,
+        enter_fn: impl FnOnce(Asid),
+    ) {
+        let mut state = self.state.lock();
+        let word = self.current_word(&mut state, machine, slot, bits);
+        *self.held[cpu].0.lock() = word;
+        // With the allocator's lock: a generation that began before the write would not reserve what
+        // the CPU still walks for.
         enter_fn(Asid(word as u16));
     }
 
     /// Declares that a CPU runs no address space. It has written its translation base register so
     /// that it walks for none.
     pub fn deactivate(&self, cpu: usize) {
-        self.0.lock().held[cpu] = 0;
+        *self.held[cpu].0.lock() = 0;
     }
-}
 
-impl State {
+    /// Returns the context word of an address space in the current generation, which may begin here.
+    fn current_word(&self, state: &mut State, machine: &M, slot: &AsidSlot, bits: u32) -> u64 {
+        let old = slot.0.load(Ordering::Relaxed);
+        if old >> ASID_BITS == self.generation.load(Ordering::Relaxed) {
+            return old;
+        }
+        let word = self.renew(state, machine, old, bits);
+        slot.0.store(word, Ordering::Relaxed);
+        // Orders the new identifier before the first walk under it: whoever empties a
+        // descriptor and then still reads the old one did so before that walk (flush.rs).
+        machine.dsb_ishst();
+        word
+    }
+
     /// Returns a context word of the current generation for an address space that had `old`.
-    fn renew<M: Machine>(&mut self, machine: &M, old: u64, bits: u32) -> u64 {
+    fn renew(&self, state: &mut State, machine: &M, old: u64, bits: u32) -> u64 {
         // A CPU walked with it after the last invalidation, and perhaps does now.
-        if let Some(word) = self.carried_over(old) {
+        if let Some(word) = self.carried_over(state, old) {
             return word;
         }
-        let asid = self.free(bits).unwrap_or_else(|| {
-            self.roll_over(machine);
-            self.free(bits).unwrap_or(0)
+        let asid = state.free(bits).unwrap_or_else(|| {
+            self.roll_over(state, machine);
+            state.free(bits).unwrap_or(0)
         });
         debug_assert!(asid != 0, "identifiers for one a CPU and one more");
-        self.take(asid);
-        self.next = asid + 1;
-        self.generation << ASID_BITS | asid as u64
+        state.take(asid);
+        state.next = asid + 1;
+        self.generation.load(Ordering::Relaxed) << ASID_BITS | asid as u64
     }
 
     /// Brings the word of an address space that was held when the generation began up to date.
     /// The whole word is compared: the identifier alone may be somebody else's by now.
-    fn carried_over(&mut self, old: u64) -> Option<u64> {
-        if old == 0 || !self.carried.contains(&old) {
+    fn carried_over(&self, state: &State, old: u64) -> Option<u64> {
+        if old == 0 || !state.carried.contains(&old) {
             return None;
         }
-        let new = self.generation << ASID_BITS | u64::from(old as u16);
-        for word in &mut self.held {
+        let generation = self.generation.load(Ordering::Relaxed);
+        let new = generation << ASID_BITS | u64::from(old as u16);
+        for held in &self.held {
+            let mut word = held.0.lock();
             // The next generation must find it as its address space has it.
             if *word == old {
                 *word = new;
@@ -148,24 +191,27 @@ impl State {
         Some(new)
     }
 
+    /// Begins a generation in which only the identifiers in use right now are taken.
+    fn roll_over(&self, state: &mut State, machine: &M) {
+        // Before the locks of the CPUs: see the head of this file.
+        self.generation.fetch_add(1, Ordering::Relaxed);
+        state.next = 1;
+        state.taken.fill(0);
+        state.carried = core::array::from_fn(|cpu| *self.held[cpu].0.lock());
+        for word in state.carried {
+            state.take(usize::from(word as u16));
+        }
+        machine.tlbi_all();
+        machine.dsb_ish();
+    }
+}
+
+impl State {
     fn free(&self, bits: u32) -> Option<usize> {
         (self.next..1 << bits).find(|asid| self.taken[asid / 64] >> (asid % 64) & 1 == 0)
     }
 
     fn take(&mut self, asid: usize) {
         self.taken[asid / 64] |= 1 << (asid % 64);
-    }
-
-    /// Begins a generation in which only the identifiers in use right now are taken.
-    fn roll_over<M: Machine>(&mut self, machine: &M) {
-        self.generation += 1;
-        self.next = 1;
-        self.taken.fill(0);
-        self.carried = self.held;
-        for word in self.held {
-            self.take(usize::from(word as u16));
-        }
-        machine.tlbi_all();
-        machine.dsb_ish();
     }
 }

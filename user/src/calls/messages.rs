@@ -39,6 +39,7 @@ pub fn endpoint_badge(endpoint: Handle, badge: u64) -> Result<Handle, Error> {
 ///
 /// # Errors
 /// `PartnerGone`, `Interrupted`; those of the handles; those of the receiver's handle table.
+#[inline]
 pub fn endpoint_call(
     endpoint: Handle,
     sent: Option<(Handle, Rights)>,
@@ -64,6 +65,7 @@ pub fn endpoint_call_for(
 ///
 /// # Errors
 /// `PartnerGone` if no handle to receive by is left, `Interrupted`; those of the handle.
+#[inline]
 pub fn endpoint_receive(endpoint: Handle) -> Result<Received, Error> {
     exchange(Call::EndpointReceive, endpoint.to_word(), None, [0; MESSAGE_WORDS], FOR_EVER)
 }
@@ -93,6 +95,7 @@ pub fn endpoint_reply(
 ///
 /// # Errors
 /// As for [`endpoint_reply`], and then nothing was received; as for [`endpoint_receive`].
+#[inline]
 pub fn endpoint_reply_receive(
     endpoint: Handle,
     sent: Option<(Handle, Rights)>,

@@ -26,6 +26,7 @@ impl Endpoint {
     ///
     /// # Errors
     /// Those of [`calls::endpoint_call`].
+    #[inline]
     pub fn call(&self, words: [u64; MESSAGE_WORDS]) -> Result<Received, Error> {
         calls::endpoint_call(self.0, None, words)
     }
@@ -59,6 +60,7 @@ impl Endpoint {
     ///
     /// # Errors
     /// Those of [`calls::endpoint_receive`].
+    #[inline]
     pub fn receive(&self) -> Result<Received, Error> {
         calls::endpoint_receive(self.0)
     }
@@ -75,6 +77,7 @@ impl Endpoint {
     ///
     /// # Errors
     /// Those of [`calls::endpoint_reply_receive`].
+    #[inline]
     pub fn reply_receive(&self, words: [u64; MESSAGE_WORDS]) -> Result<Received, Error> {
         calls::endpoint_reply_receive(self.0, None, words)
     }

@@ -164,22 +164,26 @@ impl System {
         }
     }
 
-    fn turn(&self, thread: Arc<Thread>) {
-        if self.cpus.run(&thread) == Turn::Over {
-            self.cpus.look();
-            self.cpus.put_back(thread);
-            return;
-        }
-        let after = (thread.body)(self, &thread);
-        self.cpus.look();
-        match after {
-            After::Yields => self.cpus.make_ready(thread),
-            After::Waits => {}
-            After::Ends => {
-                if self.left.fetch_sub(1, Ordering::SeqCst) == 1 {
-                    (0..self.count).for_each(Explored::interrupt);
-                }
+    fn turn(&self, mut thread: Arc<Thread>) {
+        loop {
+            if self.cpus.run(&thread) == Turn::Over {
+                self.cpus.look();
+                self.cpus.put_back(thread);
+                return;
             }
+            let after = (thread.body)(self, &thread);
+            if after != After::Yields {
+                self.cpus.look();
+                return self.leave(after);
+            }
+            thread = self.cpus.rotate(thread);
+        }
+    }
+
+    /// Deals with a thread that does not go on.
+    fn leave(&self, after: After) {
+        if after == After::Ends && self.left.fetch_sub(1, Ordering::SeqCst) == 1 {
+            (0..self.count).for_each(Explored::interrupt);
         }
     }
 }

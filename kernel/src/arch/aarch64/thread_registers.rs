@@ -10,6 +10,7 @@ use super::vectors::{self, Table};
 use crate::arch::page_fill::has_tags;
 use crate::arch::sysreg::{GCR_EL1, PMSELR_EL0, RGSR_EL1, SCTLR_EL1, TFSRE0_EL1};
 use crate::arch::{cpu, pmu};
+use crate::percpu;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tock_registers::interfaces::{ReadWriteable, Readable, Writeable};
 use vellum_abi::{TagControl, TagMode};
@@ -17,6 +18,9 @@ use vellum_abi::{TagControl, TagMode};
 /// Where the random tags of every thread start (RGSR_EL1: SEED in bits 23:8, TAG 0). With RRND=0
 /// and a seed that is not zero they are the same in every run.
 const FIRST_RANDOM: u64 = 0x5eed << 8;
+
+/// Where a word that [`TagControl`] fills from below says that the thread's process is foreign.
+const FOREIGN_SHIFT: u32 = 32;
 
 /// The registers of one thread. Only the CPU that runs the thread saves and loads them.
 pub struct ThreadRegisters {
@@ -57,7 +61,7 @@ impl ThreadRegisters {
     /// Decides what tag checks of the running thread do. The CPU has tags.
     pub fn change_tag_control(&self, control: TagControl) {
         self.set_tag_control(control);
-        apply(control, self.is_foreign());
+        self.apply();
         cpu::isb();
     }
 
@@ -100,29 +104,41 @@ impl ThreadRegisters {
         }
         if has_tags() {
             RGSR_EL1.set(self.random.load(Ordering::Relaxed));
-            apply(self.tag_control(), self.is_foreign());
+        }
+        if self.choice() != percpu::this().entry_choice.get() {
+            self.apply();
             // The kernel may copy for the thread before it goes back to user code.
             cpu::isb();
-        } else {
-            vectors::choose(Table::Plain, self.is_foreign());
         }
+    }
+
+    /// Returns what [`Self::apply`] depends on, in one word.
+    #[inline]
+    fn choice(&self) -> u64 {
+        self.control.load(Ordering::Relaxed) | u64::from(self.is_foreign()) << FOREIGN_SHIFT
+    }
+
+    /// Sets what depends on the mode, the excluded tags, and whose the calls are. The CPU remembers, so that a
+    /// switch between threads that agree writes none of it; TFSRE0_EL1 is zero then already.
+    fn apply(&self) {
+        percpu::this().entry_choice.set(self.choice());
+        let table = if has_tags() { set_tag_control(self.tag_control()) } else { Table::Plain };
+        vectors::choose(table, self.is_foreign());
     }
 }
 
-/// Sets what depends on the mode and the excluded tags.
-#[inline]
-fn apply(control: TagControl, foreign: bool) {
+/// Sets what depends on the mode and the excluded tags. Returns the vectors for that. The CPU has tags.
+fn set_tag_control(control: TagControl) -> Table {
     SCTLR_EL1.modify(SCTLR_EL1::TCF0.val(control.mode as u64));
     GCR_EL1.set(u64::from(control.exclude));
-    let table = match control.mode {
+    match control.mode {
         TagMode::None | TagMode::Synchronous => Table::Tags,
         TagMode::Asynchronous | TagMode::Asymmetric => {
             // Nothing that happened before is this thread's.
             TFSRE0_EL1.set(0);
             Table::AsynchronousTags
         }
-    };
-    vectors::choose(table, foreign);
+    }
 }
 
 /// Forgets asynchronous tag check faults of EL0. The CPU has tags.

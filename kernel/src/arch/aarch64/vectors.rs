@@ -9,6 +9,7 @@
 //! | 0 | resume: the thread goes on, its callee-saved registers were never touched |
 //! | 1 | switch: save the rest of the thread, ask `crate::trap::switch` for the next |
 //! | 2 | the thread is gone: ask for the next |
+//! | 3 | as 1: another way to the next, which `switch` is told of |
 //!
 //! Invariants: at EL0, SP_EL1 is the running thread's [`Context`]; in the kernel it is this CPU's
 //! one stack, which starts right below the per-CPU block that TPIDR_EL1 names, and whose first word

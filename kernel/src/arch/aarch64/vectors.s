@@ -279,7 +279,7 @@ restore:
     dsb     nsh
     isb
 
-    // The handler answered 1 or 2.
+    // The handler answered 1 or more: x0, which stays.
 leave:
     cmp     x0, #2
     b.eq    close_vectors
@@ -300,7 +300,7 @@ close_vectors:
     mov     x10, #{vectors_closed}
     msr     cpacr_el1, x10
 
-    // The frame pointer may be the old thread's: the chain of kernel frames ends here.
+    // x0 is the answer. The frame pointer may be the old thread's: the chain of kernel frames ends here.
 next:
     mov     x29, xzr
     mov     x30, xzr
@@ -327,6 +327,7 @@ next:
 vectors_enter:
     mrs     x9, tpidr_el1
     mov     sp, x9
+    mov     x0, #2
     b       next
 
     .global vectors_call_on
