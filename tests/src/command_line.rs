@@ -44,10 +44,10 @@ pub enum Command {
     },
     /// Prints the figures
     Bench {
-        /// Only these: thread, thread_4m, paths, sparse_read, image
+        /// Only these: thread, thread_4m, paths, sweep, sparse_read, scaling, image
         #[arg(value_name = "NAME")]
         names: Vec<String>,
-        /// Also writes figures.json and one CSV file for each into this directory
+        /// Also writes figures.json, noisy.json and one CSV file for each into this directory
         #[arg(long, value_name = "DIR")]
         out: Option<PathBuf>,
     },

@@ -69,6 +69,8 @@ mod promotion;
 #[cfg(target_os = "none")]
 pub mod raw;
 #[cfg(target_os = "none")]
+pub mod scaling;
+#[cfg(target_os = "none")]
 pub mod sweep;
 #[cfg(target_os = "none")]
 pub mod system;

@@ -86,7 +86,7 @@ impl Stat {
 }
 
 words! {
-    /// The machine as the kernel found it at boot.
+    /// The machine as the kernel found it at boot, and what CPUs wait for each other.
     pub struct SystemInfo {
         /// Bits of [`Features`].
         features,
@@ -102,6 +102,8 @@ words! {
         asid_bits,
         /// Bytes of the kernel image in memory.
         kernel_bytes,
+        /// How often a CPU had to wait for a lock of the VM subsystem since boot.
+        lock_waits,
     }
 }
 

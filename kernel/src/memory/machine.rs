@@ -6,6 +6,7 @@
 use crate::arch::sysreg::ISR_EL1;
 use crate::arch::{cache, cpu, features, mte, page_fill, tlb};
 use crate::masked;
+use crate::memory::contention;
 use crate::memory::frames;
 use crate::memory::graves;
 use crate::memory::layout::{direct, frame_pointer};
@@ -81,9 +82,9 @@ fn byte(frame: FrameAddress, offset: usize) -> *mut u8 {
 }
 
 impl Machine for Hardware {
+    type Mutex = contention::Mutex;
+    type RwLock = contention::RwLock;
     type Pager = Pager;
-    type Mutex = spin::mutex::SpinMutex<()>;
-    type RwLock = spin::RwLock<()>;
 
     #[inline]
     fn allocate_frame(&self) -> Option<UninitFrame> {

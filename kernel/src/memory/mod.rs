@@ -6,6 +6,7 @@
 pub mod accounts;
 pub mod archive;
 mod blocks;
+pub mod contention;
 pub mod frame_cache;
 pub mod frames;
 pub mod graves;

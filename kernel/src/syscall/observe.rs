@@ -2,6 +2,7 @@
 
 use super::{Answer, Request, Result, Stop, range, user};
 use crate::arch::{features, timer};
+use crate::memory::contention;
 use crate::memory::layout::image;
 use crate::memory::machine::Hardware;
 use crate::memory::{frames, pools};
@@ -89,6 +90,7 @@ pub(super) fn system_query(request: &Request<'_>) -> Result {
         tag_block_bytes: features.tag_block_bytes as u64,
         asid_bits: u64::from(spaces::asid_bits()),
         kernel_bytes: image.end - image.start,
+        lock_waits: contention::waits(),
     };
     user::write_words(request.process(), request.arguments[0], info.to_words())?;
     Ok(Answer::Value(0))

@@ -1,6 +1,7 @@
 //! `bench`: runs the programs that measure and collects their figures.
 
 mod masked;
+mod scaling;
 
 use crate::build::Profile;
 use crate::child::Echo;
@@ -11,7 +12,7 @@ use crate::image;
 use crate::install;
 use crate::launch::{Built, Launch};
 use crate::programs::Program;
-use crate::qemu::{Qemu, Verdict, judge};
+use crate::qemu::{Machine, Qemu, Verdict, judge};
 use std::path::Path;
 use std::process::ExitCode;
 use vellum_abi::options::MOPS;
@@ -72,13 +73,23 @@ pub(super) fn bench(
         return Err(Failure::usage("without icount nothing counts instructions: no figures"));
     }
     let qemu = install::qemu(options.install)?;
-    let programs = chosen.iter().map(|bench| Program::Own(bench.program.to_owned())).collect();
+    let is_asked = |name: &str| names.is_empty() || names.iter().any(|asked| asked == name);
+    let mut programs: Vec<_> =
+        chosen.iter().map(|bench| Program::Own(bench.program.to_owned())).collect();
+    if is_asked(scaling::NAME) {
+        programs.push(Program::Own(scaling::NAME.to_owned()));
+    }
     let built = Built::new(options.profile.unwrap_or(Profile::Release), programs)?;
     let mut figures = Vec::new();
     for bench in &chosen {
         figures.extend(measure(options, &qemu, &built, bench)?);
     }
-    if names.is_empty() || names.iter().any(|name| name == IMAGE) {
+    let mut noisy = Vec::new();
+    if is_asked(scaling::NAME) {
+        figures.extend(scaling::waits(options, &qemu, &built)?);
+        noisy = scaling::rates(options, &qemu, &built)?;
+    }
+    if is_asked(IMAGE) {
         figures.push(image_figure(&built.kernel)?);
     }
     if chosen.iter().any(|bench| bench.name == "paths") {
@@ -86,15 +97,23 @@ pub(super) fn bench(
     }
     print!("{}", figures::table(&figures));
     println!("Instructions are counted, not timed: one of them is not one cycle of a real CPU.");
+    if !noisy.is_empty() {
+        print!("{}", figures::table(&noisy));
+        println!("These are by the clock of the host, and others on every run.");
+    }
     figures::sort(&mut figures)?;
     if let Some(directory) = out {
         write(&figures, directory)?;
+        if !noisy.is_empty() {
+            write_file(directory, "noisy.json", &figures::json(&noisy)?)?;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
 
 fn choose(names: &[String]) -> Result<Vec<&'static Benchmark>, Failure> {
-    let mut known: Vec<_> = BENCHMARKS.iter().map(|bench| bench.name).chain([IMAGE]).collect();
+    let mut known: Vec<_> =
+        BENCHMARKS.iter().map(|bench| bench.name).chain([scaling::NAME, IMAGE]).collect();
     known.dedup();
     if let Some(name) = names.iter().find(|name| !known.contains(&name.as_str())) {
         let known = known.join(", ");
@@ -134,7 +153,7 @@ fn run(
     bench: &Benchmark,
     switches: &[(&'static str, &'static str)],
 ) -> Result<Vec<Figure>, Failure> {
-    let output = output(options, qemu, built, bench, switches)?;
+    let output = output(options, options.machine(), qemu, built, bench, switches)?;
     let names: Vec<_> = switches.iter().map(|(key, _)| (*key).to_owned()).collect();
     figures::parse(&output, &names)
 }
@@ -142,6 +161,7 @@ fn run(
 /// Runs a benchmark and returns what it printed.
 fn output(
     options: &Options,
+    machine: Machine,
     qemu: &Qemu,
     built: &Built,
     bench: &Benchmark,
@@ -151,7 +171,7 @@ fn output(
     let arguments: Vec<_> = words.map(|word| (*word).to_owned()).collect();
     let limit = options.limit(LIMIT);
     let launch = Launch {
-        machine: options.machine(),
+        machine,
         program: bench.program,
         arguments: &arguments,
         switches,
@@ -186,14 +206,15 @@ fn image_figure(kernel: &Path) -> Result<Figure, Failure> {
 
 fn write(figures: &[Figure], directory: &Path) -> Result<(), Failure> {
     std::fs::create_dir_all(directory).naming(directory.display())?;
-    let file = |name: &str, text: String| {
-        let path = directory.join(name);
-        std::fs::write(&path, text).naming(path.display())
-    };
-    file("figures.json", figures::json(figures)?)?;
+    write_file(directory, "figures.json", &figures::json(figures)?)?;
     for group in figures.chunk_by(|a, b| a.bench == b.bench) {
         let name = group.first().map(|figure| figure.bench.as_str()).unwrap_or_default();
-        file(&format!("{name}.csv"), figures::csv(group))?;
+        write_file(directory, &format!("{name}.csv"), &figures::csv(group))?;
     }
     Ok(())
+}
+
+fn write_file(directory: &Path, name: &str, text: &str) -> Result<(), Failure> {
+    let path = directory.join(name);
+    std::fs::write(&path, text).naming(path.display())
 }

@@ -28,7 +28,7 @@ pub(super) fn measure(options: &Options, qemu: &Qemu) -> Result<Vec<Figure>, Fai
     let mut longest = BTreeMap::new();
     for bench in BENCHMARKS {
         eprintln!("vellum: measuring {} for masked interrupts", bench.program);
-        let text = output(options, qemu, &built, bench, &options.switches())?;
+        let text = output(options, options.machine(), qemu, &built, bench, &options.switches())?;
         let found = instructions(&text).ok_or_else(|| Failure::tool("no longest masked time"))?;
         let most = longest.entry(bench.masked).or_insert(0);
         *most = found.max(*most);
