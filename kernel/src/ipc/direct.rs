@@ -79,6 +79,7 @@ fn reply_receive(server: PoolArc<Thread>, word: u64, message: &Message) -> Met {
         return Err(server);
     };
     message.put(&caller, 0);
+    state.begin_use(&server);
     state.add_server(server);
     drop(state);
     drop(handles);

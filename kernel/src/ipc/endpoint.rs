@@ -12,7 +12,7 @@
 
 use super::handling::{self, Handlers};
 use super::message::Message;
-use super::report;
+use super::{Named, report};
 use crate::memory::machine::Hardware;
 use crate::memory::pools::PoolArc;
 use crate::process::{Thread, Wait, let_go, scheduler, take_in_hand, timing};
@@ -28,7 +28,7 @@ use vellum_vm::machine::Pools;
 pub struct Endpoint {
     state: Mutex<State>,
     /// Handles that allow to receive.
-    receivers: AtomicU64,
+    pub(super) receivers: AtomicU64,
     /// Who handles what is reported here.
     pub(super) handlers: Handlers,
     payer: PoolArc<Account>,
@@ -71,6 +71,13 @@ impl State {
         !self.closed && self.server.is_none() && self.callers.is_empty()
     }
 
+    /// Declares that a thread receives here.
+    #[inline]
+    pub(super) fn begin_use(&mut self, server: &Thread) {
+        self.used = true;
+        server.set_rank(self.rank);
+    }
+
     /// Adds a thread that is ready to receive.
     pub(super) fn add_server(&mut self, server: PoolArc<Thread>) {
         if let Some(before) = self.server.replace(server) {
@@ -86,15 +93,6 @@ impl State {
         let list = if self.callers.holds(thread) { &mut self.callers } else { &mut self.servers };
         list.remove_if(thread, is_meant_fn)
     }
-}
-
-/// What a handle to an endpoint names.
-pub struct Named {
-    endpoint: PoolArc<Endpoint>,
-    /// What a server is told about calls by this handle.
-    pub badge: u64,
-    /// Whether one can receive by it.
-    receives: bool,
 }
 
 /// How a thread waits at an endpoint.
@@ -121,7 +119,7 @@ impl Endpoint {
         // What is not shared is dropped, and credits the payer.
         let endpoint =
             Hardware.share(Endpoint { state, receivers, handlers, payer: payer.clone() })?;
-        Ok(Named { endpoint, badge: 0, receives: true })
+        Ok(Named::first(endpoint))
     }
 
     /// Takes the lock, unless somebody has it.
@@ -199,8 +197,7 @@ impl Endpoint {
         abandon(&server);
         loop {
             let mut state = this.state.lock();
-            state.used = true;
-            server.set_rank(state.rank);
+            state.begin_use(&server);
             let Some(caller) = state.callers.pop_front() else {
                 if state.closed {
                     report::refuse(&server, Error::PartnerGone);
@@ -252,7 +249,7 @@ impl Endpoint {
     }
 
     /// Closes the endpoint: the last handle to receive by is gone.
-    fn close(&self) {
+    pub(super) fn close(&self) {
         self.state.lock().closed = true;
         self.pass_on();
     }
@@ -356,44 +353,4 @@ pub fn take_out(meeting: &Meeting, thread: &Thread, is_meant_fn: impl FnOnce() -
 
 fn is_same(one: &PoolArc<Thread>, other: &Thread) -> bool {
     core::ptr::eq(&raw const **one, other)
-}
-
-impl Named {
-    /// Returns the endpoint.
-    pub fn endpoint(&self) -> &PoolArc<Endpoint> {
-        &self.endpoint
-    }
-
-    /// Returns whether one can receive by it.
-    pub fn receives(&self) -> bool {
-        self.receives
-    }
-
-    /// Returns what a handle names by which one can only call, under a badge.
-    pub fn to_call(endpoint: PoolArc<Endpoint>, badge: u64) -> Named {
-        Named { endpoint, badge, receives: false }
-    }
-
-    /// Returns what a handle names without the right to receive.
-    pub fn without_receiving(self) -> Named {
-        Named::to_call(self.endpoint.clone(), self.badge)
-    }
-}
-
-impl Clone for Named {
-    fn clone(&self) -> Named {
-        if self.receives {
-            self.endpoint.receivers.fetch_add(1, Ordering::Relaxed);
-        }
-        Named { endpoint: self.endpoint.clone(), badge: self.badge, receives: self.receives }
-    }
-}
-
-impl Drop for Named {
-    fn drop(&mut self) {
-        // Nothing is held here but, at most, locks of handle tables that are not a thread's way to wait.
-        if self.receives && self.endpoint.receivers.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.endpoint.close();
-        }
-    }
 }

@@ -21,11 +21,13 @@ pub mod endpoint;
 pub mod handling;
 pub mod interrupt;
 pub mod message;
+mod named;
 pub mod notification;
 pub mod report;
 
-pub use endpoint::{Endpoint, Meeting, Named};
+pub use endpoint::{Endpoint, Meeting};
 pub use handling::Handling;
 pub use interrupt::Interrupt;
+pub use named::Named;
 pub use notification::{Notification, NotificationName};
 pub use report::Report;
