@@ -23,6 +23,7 @@ pub mod spaces;
 mod thread;
 mod threads;
 pub mod timing;
+mod waiting;
 
 pub use cloning::Cloning;
 pub use operation::Operation;

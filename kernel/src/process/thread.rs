@@ -8,7 +8,7 @@ use super::threads::Siblings;
 use super::{Ending, Wait, scheduler};
 use crate::arch::context::Context;
 use crate::arch::thread_registers::ThreadRegisters;
-use crate::ipc::{Handling, Meeting, Report, report};
+use crate::ipc::{Handling, Report, report};
 use crate::memory::machine::Hardware;
 use crate::memory::pools::PoolArc;
 use crate::percpu;
@@ -240,30 +240,6 @@ impl Thread {
         }
     }
 
-    /// Declares what the thread waits for from now on.
-    #[inline]
-    pub fn begin_to_wait(&self, wait: Wait) {
-        let mut waiting = self.waiting.lock();
-        if waiting.is_some() {
-            // Not usual: whoever made it ready, or runs it, took it out.
-            clear(&mut waiting);
-        }
-        // Nothing is there to be dropped.
-        core::mem::forget(waiting.replace(wait));
-    }
-
-    /// Declares that it waits for nothing any more.
-    #[inline]
-    pub fn end_wait(&self) {
-        match self.waiting.lock().take() {
-            None => {}
-            // What most have waited for, with the least to ask.
-            Some(Wait::Meeting(Meeting::Receives(endpoint))) => drop(endpoint),
-            Some(Wait::Meeting(Meeting::Served(server))) => drop(server),
-            Some(other) => drop_wait(other),
-        }
-    }
-
     /// Returns whether the thread must stop waiting, because it has to end. Whoever takes a process down
     /// waits on.
     pub fn is_interrupted(&self) -> bool {
@@ -338,18 +314,6 @@ impl Thread {
         let number = priority.number();
         scheduler::CPUS.set_priority(this, || this.priority.store(number, Ordering::SeqCst));
     }
-}
-
-#[cold]
-#[inline(never)]
-fn clear(waiting: &mut Option<Wait>) {
-    *waiting = None;
-}
-
-#[cold]
-#[inline(never)]
-fn drop_wait(wait: Wait) {
-    drop(wait);
 }
 
 impl Member<Queued> for Thread {
