@@ -207,6 +207,36 @@ impl<M: Machine> MemoryObject<M> {
         }
     }
 
+    /// Returns whether a page may be supplied, as far as that is known before memory is taken.
+    ///
+    /// # Errors
+    /// `PagePresent`; `BeyondEnd`.
+    pub(crate) fn may_supply(&self, index: u64) -> Result<(), VmError> {
+        let store = self.as_paged().and_then(Paged::store);
+        store.filter(|store| index < store.pages()).ok_or(VmError::BeyondEnd)?;
+        if self.word(index).is_absent() { Ok(()) } else { Err(VmError::PagePresent) }
+    }
+
+    /// Puts a frame behind a page, with the way to its slot. One that is not put there goes back. Returns
+    /// whether somebody waits, who has to be told.
+    ///
+    /// # Errors
+    /// `PagePresent`; `OutOfFrames`, `LimitReached`.
+    pub(crate) fn put_frame(
+        &self,
+        index: u64,
+        frame: OwnedFrame,
+        watch: bool,
+    ) -> Result<bool, VmError> {
+        match self.vacant(index) {
+            Ok(slot) => self.put(slot, Supplied::Frame(frame), watch),
+            Err(error) => {
+                frame::free(&self.machine, &self.account, frame.discard());
+                Err(error)
+            }
+        }
+    }
+
     /// Returns the slot of a page that may be supplied.
     ///
     /// # Errors

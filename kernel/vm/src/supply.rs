@@ -40,7 +40,7 @@ impl<M: Machine> MemoryObject<M> {
         source: Page,
         watch: bool,
     ) -> Result<bool, Refusal> {
-        let slot = self.vacant(index)?;
+        self.may_supply(index)?;
         let blank = frame::allocate(&self.machine, &self.account)?;
         // In small pieces, as nothing else may hold the page: the supplier could take it away.
         let copied = space.with_frame(source, FaultAccess::Read, |from, protection| {
@@ -53,7 +53,7 @@ impl<M: Machine> MemoryObject<M> {
             return Err(unreadable(refusal));
         }
         let (frame, written) = copied_in_pieces(&self.machine, blank);
-        let awaited = self.put(slot, Supplied::Frame(frame), watch)?;
+        let awaited = self.put_frame(index, frame, watch)?;
         written.count(space.counters());
         Ok(awaited)
     }
@@ -89,19 +89,19 @@ impl<M: Machine> MemoryObject<M> {
         space: &AddressSpace<M>,
         watch: bool,
     ) -> Result<bool, VmError> {
-        let slot = self.vacant(index)?;
+        self.may_supply(index)?;
         let ObjectPage::Reference(shown, fill) = source.page(0) else {
             return Err(VmError::WrongPolicy);
         };
         if !self.owns_its_frames() {
             self.keep_source(source)?;
-            return self.put(slot, Supplied::Reference(shown), watch);
+            return self.put(self.vacant(index)?, Supplied::Reference(shown), watch);
         }
         let blank = frame::allocate(&self.machine, &self.account)?;
         // With all its tags, for whoever maps the object as Tagged memory, now or later.
         let tagged = if self.machine.has_tags() { Protection::TAGGED } else { Protection::NONE };
         let (frame, written) = fill.apply(&self.machine, blank, tagged);
-        let awaited = self.put(slot, Supplied::Frame(frame), watch)?;
+        let awaited = self.put_frame(index, frame, watch)?;
         written.count(space.counters());
         Ok(awaited)
     }
