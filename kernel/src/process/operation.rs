@@ -150,7 +150,7 @@ impl Operation {
             },
             Operation::Clone(cloning) => cloning.run(thread),
             Operation::Transfer(transfer) => transfer.run(thread),
-            Operation::Supply(supplying) => supplying.run(thread),
+            Operation::Supply(supplying) => supplying.go_on(thread),
             Operation::End(end) => end.run(),
             Operation::Clear if graves::clear() => Progress::Done(None),
             Operation::Clear => Progress::Paused,

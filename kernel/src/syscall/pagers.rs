@@ -118,10 +118,17 @@ fn memory(request: &Request<'_>, word: u64, rights: Rights) -> core::result::Res
 }
 
 impl Supplying {
-    /// Supplies pages until all are, an error stops it or something else must be done first. Nothing is
-    /// answered where all went well from the start.
-    pub fn run(&mut self, thread: &Thread) -> Progress {
-        let begun = self.done;
+    /// Goes on with what had to wait or let an interrupt pass, perhaps before its first page.
+    pub fn go_on(&mut self, thread: &Thread) -> Progress {
+        match self.run(thread) {
+            Progress::Done(None) => self.reply(0),
+            progress => progress,
+        }
+    }
+
+    /// Supplies pages until all are, an error stops it or something else must be done first. Where all went
+    /// well the answer is the caller's to give.
+    fn run(&mut self, thread: &Thread) -> Progress {
         while self.done < self.pages {
             match self.step(&thread.process) {
                 Ok(false) => {}
@@ -138,7 +145,7 @@ impl Supplying {
                 return Progress::Paused;
             }
         }
-        if begun == 0 { Progress::Done(None) } else { self.reply(0) }
+        Progress::Done(None)
     }
 
     fn reply(&self, status: u64) -> Progress {

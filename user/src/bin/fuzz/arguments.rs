@@ -220,8 +220,8 @@ pub(crate) const fn row_of(call: Call) -> Row {
         Call::InterruptBind => row(5, Refused, &[AnyHandle, Notification, Word]),
         Call::InterruptAcknowledge => row(5, Refused, &[AnyHandle]),
         Call::ThreadInterrupt => row(30, Plain, &[Thread]),
-        Call::PagerCreate => row(0, Makes(Slot::Paged), &[Endpoint, NewLength, Flags]),
-        Call::PagerSupply => row(0, Plain, &[Paged, Offset, Length, Place, Supply]),
+        Call::PagerCreate => row(25, Makes(Slot::Paged), &[Endpoint, NewLength, Flags]),
+        Call::PagerSupply => row(40, Plain, &[Paged, Offset, Length, Place, Supply]),
     }
 }
 
