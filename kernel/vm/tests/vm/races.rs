@@ -3,7 +3,7 @@
 use crate::explored::{BUSY, Explored, Race, change, cpu, explore, finish, on_cpus, options};
 use crate::support::{HERE, RW, RWT, range, user};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use vellum_abi::{ExitKind, MapFlags, MapOptions, PAGE_SIZE, Protection};
 use vellum_model::{Family, Model};
 use vellum_vm::addr::{Page, UserPointer};
@@ -314,6 +314,48 @@ fn identifiers_change_hands_while_pages_are_unmapped() {
         on_cpus(vec![body(0), body(3)]);
         let roots: Vec<_> = spaces.iter().map(|other| other.space.root()).collect();
         rig.model.audit(&roots);
+        drop((spaces, object));
+        finish(rig);
+    });
+}
+
+/// Three address spaces have the three identifiers: a CPU goes from one to the next and back, which takes no
+/// new identifier, while another CPU needs one for a fourth.
+#[test]
+fn a_generation_begins_while_a_cpu_changes_address_spaces() {
+    const BITS: u32 = 2;
+    explore(|| {
+        let rig = Arc::new(Race::with(options()));
+        let spaces: Arc<Vec<_>> = Arc::new((0..4).map(|_| rig.beside(&rig.account)).collect());
+        let asids = Arc::new(AsidAllocator::<Model<Explored>>::new());
+        let all_taken = Arc::new(AtomicBool::new(false));
+        let object = rig.pattern(7);
+        spaces.iter().for_each(|other| other.map(&object, HERE, 1, RW));
+        // A table walk finds something to keep.
+        for other in spaces.iter() {
+            other.space.write_page(HERE, &[1]).expect("a frame");
+        }
+        rig.model.park_all();
+        let body = |order: &'static [usize]| {
+            let (spaces, asids, all_taken) = (spaces.clone(), asids.clone(), all_taken.clone());
+            cpu(&rig, move |rig: &Race, cpu: usize| {
+                let own = rig.model.cpu(cpu);
+                while order.len() == 1 && !all_taken.load(Ordering::Relaxed) {
+                    Explored::wait();
+                }
+                for (turn, space) in order.iter().enumerate() {
+                    let space = &spaces[*space].space;
+                    asids.activate(&rig.model, cpu, space.asid_slot(), BITS, |asid| {
+                        own.activate(space.root(), asid);
+                    });
+                    own.speculate(Page::containing(HERE));
+                    all_taken.fetch_or(turn == 2, Ordering::Relaxed);
+                }
+                own.park();
+                asids.deactivate(cpu);
+            })
+        };
+        on_cpus(vec![body(&[0, 1, 2, 0, 1, 2, 0, 1]), body(&[3])]);
         drop((spaces, object));
         finish(rig);
     });
