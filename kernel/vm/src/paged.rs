@@ -57,7 +57,9 @@ impl<M: Machine> Paged<M> {
         self.flags.contains(PagerFlags::WRITABLE)
     }
 
-    /// Returns what stands behind a page.
+    /// Returns what stands behind a page. Out of line, as [`MemoryObject::page`] is in the way of every fault.
+    #[cold]
+    #[inline(never)]
     pub(crate) fn page(&self, machine: &M, index: u64) -> ObjectPage {
         let word = self.store().map_or(Descriptor::EMPTY, |store| store.word(machine, index));
         if !word.is_valid() {
