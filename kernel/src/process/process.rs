@@ -265,12 +265,28 @@ impl Process {
             let caller = report::caller_of(percpu::current())?;
             return Report::allow(rights).map(|()| Target::Other(caller.process.clone()));
         }
-        // The kind first: a handle to something else is no process handle that lacks a right.
-        match this.object(handle, Rights::NONE)? {
-            (Object::Process(process), held) if held.contains(rights) => Ok(Target::Other(process)),
-            (Object::Process(_), _) => Err(Error::MissingRight),
-            _ => Err(Error::WrongObject),
-        }
+        let process = |object: &Object| match object {
+            Object::Process(process) => Some(process.clone()),
+            _ => None,
+        };
+        this.named(handle, rights, process).map(Target::Other)
+    }
+
+    /// Returns what a handle of this process names, if it is of the kind that `kind_fn` picks.
+    ///
+    /// # Errors
+    /// `BadHandle`, `WrongObject`, `MissingRight`.
+    pub fn named<T>(
+        &self,
+        handle: Handle,
+        rights: Rights,
+        kind_fn: impl FnOnce(&Object) -> Option<T>,
+    ) -> Result<T, Error> {
+        let handles = self.handles.lock();
+        // The kind first: a handle to something else is none of this kind that lacks a right.
+        let (object, held) = handles.find(handle, Rights::NONE)?;
+        let named = kind_fn(object).ok_or(Error::WrongObject)?;
+        if held.contains(rights) { Ok(named) } else { Err(Error::MissingRight) }
     }
 
     /// Returns the object that a handle of this process names, and the handle's rights.

@@ -37,9 +37,8 @@ pub(super) fn account_of(
     if handle == Handle::SELF {
         return Ok(request.process().account().clone());
     }
-    match request.process().object(handle, Rights::NONE)? {
-        (Object::Account(account), held) if held.contains(rights) => Ok(account),
-        (Object::Account(_), _) => Err(Error::MissingRight),
-        _ => Err(Error::WrongObject),
-    }
+    request.process().named(handle, rights, |object| match object {
+        Object::Account(account) => Some(account.clone()),
+        _ => None,
+    })
 }

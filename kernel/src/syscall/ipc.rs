@@ -138,14 +138,10 @@ pub(super) fn find(
     rights: Rights,
 ) -> core::result::Result<(PoolArc<Endpoint>, u64), Error> {
     let handle = Handle::from_word(word).ok_or(Error::BadHandle)?;
-    let handles = process.handles.lock();
-    match handles.find(handle, Rights::NONE)? {
-        (Object::Endpoint(named), held) if held.contains(rights) => {
-            Ok((named.endpoint().clone(), named.badge))
-        }
-        (Object::Endpoint(_), _) => Err(Error::MissingRight),
-        _ => Err(Error::WrongObject),
-    }
+    process.named(handle, rights, |object| match object {
+        Object::Endpoint(named) => Some((named.endpoint().clone(), named.badge)),
+        _ => None,
+    })
 }
 
 /// Returns the notification that a handle names.
@@ -158,11 +154,10 @@ fn notification_of(
     rights: Rights,
 ) -> core::result::Result<NotificationName, Error> {
     let handle = Handle::from_word(word).ok_or(Error::BadHandle)?;
-    match request.process().object(handle, Rights::NONE)? {
-        (Object::Notification(name), held) if held.contains(rights) => Ok(name),
-        (Object::Notification(_), _) => Err(Error::MissingRight),
-        _ => Err(Error::WrongObject),
-    }
+    request.process().named(handle, rights, |object| match object {
+        Object::Notification(name) => Some(name.clone()),
+        _ => None,
+    })
 }
 
 /// Returns the device's line that a handle names.
@@ -175,9 +170,8 @@ fn interrupt_of(
     rights: Rights,
 ) -> core::result::Result<&'static Interrupt, Error> {
     let handle = Handle::from_word(word).ok_or(Error::BadHandle)?;
-    match request.process().object(handle, Rights::NONE)? {
-        (Object::Interrupt(line), held) if held.contains(rights) => Ok(line),
-        (Object::Interrupt(_), _) => Err(Error::MissingRight),
-        _ => Err(Error::WrongObject),
-    }
+    request.process().named(handle, rights, |object| match object {
+        Object::Interrupt(line) => Some(*line),
+        _ => None,
+    })
 }

@@ -109,12 +109,10 @@ fn source_of(
 /// Returns the memory object that a word names.
 fn memory(request: &Request<'_>, word: u64, rights: Rights) -> core::result::Result<Memory, Error> {
     let handle = Handle::from_word(word).ok_or(Error::BadHandle)?;
-    let handles = request.process().handles.lock();
-    match handles.find(handle, Rights::NONE)? {
-        (Object::Memory(object), held) if held.contains(rights) => Ok(object.clone()),
-        (Object::Memory(_), _) => Err(Error::MissingRight),
-        _ => Err(Error::WrongObject),
-    }
+    request.process().named(handle, rights, |object| match object {
+        Object::Memory(object) => Some(object.clone()),
+        _ => None,
+    })
 }
 
 impl Supplying {

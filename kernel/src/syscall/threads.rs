@@ -91,11 +91,10 @@ pub(super) fn thread_of(
         let caller = report::caller_of(request.thread)?;
         return Report::allow(rights).map(|()| caller);
     }
-    match request.process().object(handle, Rights::NONE)? {
-        (Object::Thread(thread), held) if held.contains(rights) => Ok(thread),
-        (Object::Thread(_), _) => Err(Error::MissingRight),
-        _ => Err(Error::WrongObject),
-    }
+    request.process().named(handle, rights, |object| match object {
+        Object::Thread(thread) => Some(thread.clone()),
+        _ => None,
+    })
 }
 
 pub(super) fn thread_exit(request: &Request<'_>) -> Result {

@@ -77,8 +77,8 @@ impl<M: Machine> MemoryObject<M> {
         Ok(self.put(slot, Supplied::Frame(frame), watch)?)
     }
 
-    /// Supplies a page with that of a reference object, which is kept from then on. Where shared mappings may store to the object, the page gets a
-    /// frame of its own, filled as a private page would be.
+    /// Supplies a page with that of a reference object, which is kept from then on. Where shared mappings
+    /// may store to the object, the page gets a frame of its own, filled as a private page would be.
     ///
     /// # Errors
     /// `BeyondEnd`, `PagePresent`, `OutOfFrames`, `LimitReached`; `WrongPolicy` for another kind of object.
