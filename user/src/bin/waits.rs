@@ -1,4 +1,5 @@
-//! Maps a page of each kind, touches some, and waits until it is ended: something to look at.
+//! Maps a page of each kind, touches some, and waits until it is ended: something to look at. It prints nothing:
+//! it runs beside the monitor, whose own text comes by the console's service, and would be written into that.
 //!
 //! With the argument `spin` it does not wait but computes, as a program does that is stuck; with `eat` it takes
 //! memory until it gets no more.
@@ -7,7 +8,7 @@
 
 use vellum_user::abi::{Error, Policy};
 use vellum_user::mapping::PAGE;
-use vellum_user::{Arguments, MapRequest, Mapping, MemoryObject, Notification, println};
+use vellum_user::{Arguments, MapRequest, Mapping, MemoryObject, Notification};
 
 vellum_user::entry!(main);
 
@@ -24,12 +25,6 @@ fn main(arguments: &Arguments) -> Result<(), Error> {
     let zeros = Mapping::anonymous(PAGES * PAGE)?;
     let sum = shared.read(0) ^ eager.read(0) ^ zeros.read(PAGE);
     shared.write(PAGE, sum);
-    println!(
-        "waits: mappings at {:#x}, {:#x} and {:#x}",
-        shared.address(),
-        eager.address(),
-        zeros.address()
-    );
     if arguments.has("eat") {
         eat()?;
     }
