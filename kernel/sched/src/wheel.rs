@@ -71,6 +71,13 @@ impl Timer {
         self.deadline.load(Ordering::Relaxed) != 0
     }
 
+    /// Returns when its time is over, in nanoseconds, if it was started: no earlier than was asked for. To be
+    /// asked as [`Self::is_started`].
+    #[must_use]
+    pub fn until(&self) -> Option<u64> {
+        self.is_started().then(|| self.deadline() << UNIT)
+    }
+
     pub(crate) fn cpu(&self) -> usize {
         self.cpu.load(Ordering::Relaxed)
     }

@@ -11,18 +11,19 @@
 //! whether that is so by now, as the thread may have been looked for in the place before.
 
 use super::handling::{self, Handlers};
-use super::message::Message;
+use super::message::{self, Message};
 use super::{Named, report};
 use crate::memory::machine::Hardware;
 use crate::memory::pools::PoolArc;
-use crate::process::{Thread, Wait, let_go, scheduler, take_in_hand, timing};
+use crate::process::{Operation, Thread, Wait, let_go, scheduler, take_in_hand, timing};
+use crate::trap;
 use core::sync::atomic::{AtomicU64, Ordering};
 use spin::mutex::{Mutex, MutexGuard};
 use vellum_abi::{Error, MAX_WAKE};
-use vellum_sched::{List, Queued};
+use vellum_sched::{List, Queued, Sleeper};
 use vellum_vm::account::Account;
 use vellum_vm::error::VmError;
-use vellum_vm::machine::Pools;
+use vellum_vm::machine::{Machine, Pools};
 
 /// Where callers and servers meet.
 pub struct Endpoint {
@@ -223,9 +224,34 @@ impl Endpoint {
                 Err(error) => {
                     report::refuse(&caller, error);
                     scheduler::make_ready(caller);
+                    // As many may call in vain as there are threads, and again while this goes on.
+                    if Hardware.should_pause() {
+                        put_off(this, server);
+                        return None;
+                    }
                 }
             }
         }
+    }
+
+    /// Lets a thread whose receiving was put off go on with it. Returns whether it need not wait.
+    pub fn receive_again(
+        this: &PoolArc<Endpoint>,
+        server: &PoolArc<Thread>,
+        until: Option<u64>,
+    ) -> bool {
+        if timing::is_over(until) {
+            // Calls in vain may never end.
+            message::answer(server, Error::TimedOut);
+            return true;
+        }
+        timing::begin_until(server, until);
+        let goes_on = Endpoint::receive(this, server.clone()).is_some();
+        if goes_on {
+            server.end_wait();
+            timing::go_on(server);
+        }
+        goes_on
     }
 
     /// Tells those who wait at a closed endpoint that nobody will come, as many as may be told at once.
@@ -259,6 +285,16 @@ impl Drop for Endpoint {
     fn drop(&mut self) {
         self.payer.credit_kernel(size_of::<Endpoint>());
     }
+}
+
+/// Lets an interrupt pass and others run, before a server goes on to receive.
+#[cold]
+fn put_off(endpoint: &PoolArc<Endpoint>, server: PoolArc<Thread>) {
+    // Its timer ends when its turn comes.
+    let until = server.timer().until();
+    server.unfinished.put(Operation::Receive(endpoint.clone(), until));
+    trap::serve_interrupts();
+    scheduler::make_ready(server);
 }
 
 /// Gives a server the caller that it has to answer. The caller is not touched when others can find it.

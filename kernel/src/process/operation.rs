@@ -6,6 +6,7 @@
 
 use super::end::End;
 use super::{Cloning, Outcome, Process, Thread, Wait};
+use crate::ipc::Endpoint;
 use crate::memory::graves;
 use crate::memory::machine::Hardware;
 use crate::memory::pools::PoolArc;
@@ -75,6 +76,9 @@ pub enum Operation {
     Transfer(Transfer),
     /// Pages on their way into an object.
     Supply(Supplying),
+    /// The rest of receiving, at an endpoint and until a time: as many calls were refused as may be in a row.
+    /// The scheduler sees to it, as whoever receives gives itself away.
+    Receive(PoolArc<Endpoint>, Option<u64>),
     /// The end of a process.
     End(End),
     /// Pages of dropped objects on their way back.
@@ -151,6 +155,7 @@ impl Operation {
             Operation::Clone(cloning) => cloning.run(thread),
             Operation::Transfer(transfer) => transfer.run(thread),
             Operation::Supply(supplying) => supplying.go_on(thread),
+            Operation::Receive(..) => Progress::Paused,
             Operation::End(end) => end.run(),
             Operation::Clear if graves::clear() => Progress::Done(None),
             Operation::Clear => Progress::Paused,

@@ -285,7 +285,13 @@ fn catch_up(thread: &PoolArc<Thread>) -> bool {
             // Nobody will see the results of a transfer, and it may take for ever; nobody will use a
             // block that is half made.
             (
-                Some(Operation::Transfer(_) | Operation::Block(..) | Operation::Supply(_)) | None,
+                Some(
+                    Operation::Transfer(_)
+                    | Operation::Block(..)
+                    | Operation::Supply(_)
+                    | Operation::Receive(..),
+                )
+                | None,
                 Standing::MustEnd,
             ) => {
                 // No CPU that ran one of the threads has the tables active when the last one frees them.
@@ -302,6 +308,12 @@ fn catch_up(thread: &PoolArc<Thread>) -> bool {
                     }
                     Parting::Last => Operation::End(End::new(thread.process.clone())),
                 }
+            }
+            (Some(Operation::Receive(endpoint, until)), _) => {
+                if !Endpoint::receive_again(&endpoint, thread, until) {
+                    return false;
+                }
+                continue;
             }
             (Some(mut operation), Standing::MustEnd) => {
                 operation.cut_short();

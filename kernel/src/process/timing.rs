@@ -41,10 +41,15 @@ fn start(thread: &PoolArc<Thread>, timeout: u64) {
         thread.stop.time_is_over();
         return TIMERS.start_over(thread);
     }
-    let now = timer::now();
     // Else it is later than the clock can tell: for ever.
-    if let Some(deadline) = now.checked_add(timeout) {
-        timer::wake_at(TIMERS.start(thread.clone(), now, deadline));
+    begin_until(thread, timer::now().checked_add(timeout));
+}
+
+/// Begins a wait until a time since boot, if there is one: that which [`vellum_sched::Timer::until`] told of a wait
+/// that was put off.
+pub fn begin_until(thread: &PoolArc<Thread>, deadline: Option<u64>) {
+    if let Some(deadline) = deadline {
+        timer::wake_at(TIMERS.start(thread.clone(), timer::now(), deadline));
     }
 }
 
@@ -99,6 +104,11 @@ fn end_early(thread: &PoolArc<Thread>) {
     if let Some(wait) = waiting {
         wait.end(thread, super::Ending::Early);
     }
+}
+
+/// Returns whether such a time has come.
+pub fn is_over(deadline: Option<u64>) -> bool {
+    deadline.is_some_and(|deadline| deadline <= timer::now())
 }
 
 /// Returns whether a thread that is about to wait does not: it has its answer then. Under the lock of the
