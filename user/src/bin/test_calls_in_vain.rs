@@ -20,6 +20,8 @@ vellum_user::test!(main);
 
 /// Threads whose calls are refused once.
 const CROWD: usize = 100;
+/// Threads whose timers interrupt meanwhile.
+const TICKS: u64 = 16;
 /// Threads that call again whenever they are refused.
 const STUBBORN: usize = 12;
 /// What the server is called with that never ends to be called in vain.
@@ -64,21 +66,27 @@ fn refused_once() -> Result<(), Error> {
         there.fetch_add(1, Ordering::Relaxed);
         endpoint.call_with(handle, Rights::NONE, GOOD).err()
     };
-    let tick_fn = || {
-        while !over.load(Ordering::Relaxed) {
-            sleep(Duration::from_micros(10));
+    let (there, over) = (&there, &over);
+    let tick_fn = |number: u64| {
+        move || {
+            there.fetch_add(1, Ordering::Relaxed);
+            while !over.load(Ordering::Relaxed) {
+                sleep(Duration::from_micros(20 * number));
+            }
         }
     };
     // SAFETY: all are joined before what they use goes.
     let crowd: Result<Vec<Joined<'_, _>>, Error> =
         (0..CROWD).map(|_| unsafe { scoped(call_fn) }).collect();
     let crowd = crowd?;
-    while there.load(Ordering::Relaxed) < CROWD as u32 {
+    // SAFETY: likewise.
+    let ticks: Result<Vec<Joined<'_, _>>, Error> =
+        (1..=TICKS).map(|number| unsafe { scoped(tick_fn(number)) }).collect();
+    let ticks = ticks?;
+    while u64::from(there.load(Ordering::Relaxed)) < CROWD as u64 + TICKS {
         calls::yield_now();
     }
     drop(sent);
-    // SAFETY: likewise.
-    let ticks = unsafe { scoped(tick_fn) }?;
     // SAFETY: likewise.
     let good = unsafe { scoped(|| endpoint.call(GOOD).map(|answer| answer.words)) }?;
     check!("who calls without a handle", endpoint.receive_for(LONG)?.words, GOOD);
@@ -86,7 +94,7 @@ fn refused_once() -> Result<(), Error> {
     check!("nobody else", endpoint.reply_receive_for(GOOD, SHORT).err(), Some(Error::TimedOut));
     check!("the answer", good.join(), Some(Ok(GOOD)));
     over.store(true, Ordering::Relaxed);
-    ticks.join();
+    ticks.into_iter().for_each(|tick| _ = tick.join());
     for caller in crowd {
         check!("who calls in vain", caller.join(), Some(Some(Error::BadHandle)));
     }
