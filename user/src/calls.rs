@@ -7,6 +7,7 @@ mod accounts;
 mod handlers;
 mod messages;
 mod pagers;
+mod pieces;
 mod remap;
 mod tags;
 mod threads;
@@ -20,6 +21,7 @@ pub use messages::{
     notification_wait, notification_wait_for,
 };
 pub use pagers::{pager_create, pager_supply};
+pub use pieces::{PieceRecord, memory_gather, memory_transfer};
 pub use remap::remap;
 pub use tags::{tags_read, tags_write};
 pub use threads::{

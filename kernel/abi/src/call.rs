@@ -215,6 +215,11 @@ calls! {
     /// for ([`crate::SupplyOptions`]). x1 = bytes supplied, also on error. Needs MANAGE, and READ and
     /// MAP of a reference object.
     58 PagerSupply "pager_supply" 5;
+    /// `(process, list, count, flags)`: copies pieces of a process's memory into the caller's, or the other
+    /// way with [`crate::TransferFlags::WRITE`]; `list` has 1 to [`crate::MAX_PIECES`] records
+    /// ([`crate::Piece`]), each of which is read when its turn comes. x1 = how far that came
+    /// ([`crate::Transferred`]), also on error. Needs INSPECT, with WRITE it needs MANAGE.
+    59 MemoryTransfer "memory_transfer" 4;
 }
 
 #[cfg(test)]

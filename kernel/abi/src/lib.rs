@@ -30,6 +30,7 @@ mod registers;
 mod report;
 pub mod start;
 mod tag_mode;
+mod transfer;
 
 pub use call::Call;
 pub use error::{Errno, Error};
@@ -46,6 +47,7 @@ pub use records::{
 pub use registers::{RegisterSet, Registers, VectorRegisters};
 pub use report::{Action, FaultReport};
 pub use tag_mode::{TagControl, TagMode};
+pub use transfer::{Piece, TransferFlags, Transferred};
 
 /// Bytes in a page (the 4 KiB translation granule).
 pub const PAGE_SIZE: u64 = 4096;
@@ -55,6 +57,8 @@ pub const MAX_QUERY_PAGES: u64 = 512;
 pub const PRIORITIES: u64 = 32;
 /// The most threads that `address_wake` wakes at once.
 pub const MAX_WAKE: u64 = 64;
+/// The most pieces that `memory_transfer` moves at once.
+pub const MAX_PIECES: u64 = 64;
 /// Words of a message.
 pub const MESSAGE_WORDS: usize = 4;
 /// The timeout of a call that waits as long as it takes. Others are nanoseconds from when the call begins to

@@ -12,6 +12,7 @@ use crate::memory::machine::Hardware;
 use crate::memory::pools::PoolArc;
 use crate::syscall::bytes::Transfer;
 use crate::syscall::pagers::Supplying;
+use crate::syscall::pieces::Pieces;
 use core::sync::atomic::{AtomicBool, Ordering};
 use spin::Mutex;
 use vellum_abi::Error;
@@ -74,6 +75,8 @@ pub enum Operation {
     Clone(Cloning),
     /// Bytes on the way between processes or to the console.
     Transfer(Transfer),
+    /// Pieces of memory on the way between processes.
+    Pieces(Pieces),
     /// Pages on their way into an object.
     Supply(Supplying),
     /// The rest of receiving, at an endpoint and until a time: as many calls were refused as may be in a row.
@@ -154,6 +157,7 @@ impl Operation {
             },
             Operation::Clone(cloning) => cloning.run(thread),
             Operation::Transfer(transfer) => transfer.run(thread),
+            Operation::Pieces(pieces) => pieces.run(thread),
             Operation::Supply(supplying) => supplying.go_on(thread),
             Operation::Receive(..) => Progress::Paused,
             Operation::End(end) => end.run(),

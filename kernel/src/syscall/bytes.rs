@@ -11,7 +11,7 @@ use crate::memory::pools::PoolArc;
 use crate::platform::console;
 use crate::process::operation::{Progress, Reply};
 use crate::process::{Operation, Process, Thread};
-use vellum_abi::{Error, Rights, TAG_GRANULE};
+use vellum_abi::{Error, Piece, Rights, TAG_GRANULE};
 use vellum_vm::addr::UserPointer;
 use vellum_vm::machine::Machine;
 
@@ -68,14 +68,39 @@ pub(super) fn begin(request: &Request<'_>, peer: Peer, buffer: u64, length: u64)
     {
         return Err(Error::BadAddress.into());
     }
-    let transfer = Transfer { peer, buffer, length, done: 0 };
-    match Operation::Transfer(transfer).begin(request.thread) {
+    answer(Operation::Transfer(Transfer { peer, buffer, length, done: 0 }), request)
+}
+
+/// Begins an operation that moves bytes, and answers the call if it is done at once.
+pub(super) fn answer(operation: Operation, request: &Request<'_>) -> Result {
+    match operation.begin(request.thread) {
         (Some(reply), _) => Ok(Answer::Reply(reply)),
         (None, outcome) => Ok(Answer::Outcome(outcome)),
     }
 }
 
 impl Transfer {
+    /// Returns one that has nothing to move yet.
+    pub(super) fn idle(peer: Peer) -> Transfer {
+        Transfer { peer, buffer: UserPointer::new(0), length: 0, done: 0 }
+    }
+
+    /// Begins with another piece of memory of the same process.
+    ///
+    /// # Errors
+    /// `BadAddress` for what is not in the user half; then nothing has changed.
+    pub(super) fn aim(&mut self, piece: &Piece) -> core::result::Result<(), Error> {
+        let buffer = UserPointer::new(piece.own);
+        if !buffer.is_user(piece.length) || !UserPointer::new(piece.theirs).is_user(piece.length) {
+            return Err(Error::BadAddress);
+        }
+        if let Peer::From(_, address) | Peer::To(_, address) = &mut self.peer {
+            *address = piece.theirs;
+        }
+        (self.buffer, self.length, self.done) = (buffer, piece.length, 0);
+        Ok(())
+    }
+
     /// Moves bytes until all are moved, an error stops it or something else must be done first.
     /// The thread's address space is active.
     pub fn run(&mut self, thread: &Thread) -> Progress {

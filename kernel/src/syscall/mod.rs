@@ -11,6 +11,7 @@ mod memory;
 mod objects;
 mod observe;
 pub mod pagers;
+pub mod pieces;
 mod processes;
 mod tags;
 mod test;
@@ -234,6 +235,7 @@ fn serve(thread: &PoolArc<Thread>, context: &Context, number: u64) -> Result {
         Call::Query => observe::query(&request),
         Call::MemoryRead => bytes::memory_read(&request),
         Call::MemoryWrite => bytes::memory_write(&request),
+        Call::MemoryTransfer => pieces::memory_transfer(&request),
         Call::ProcessCreate => processes::process_create(&request),
         Call::ProcessWait => processes::process_wait(&request),
         Call::ProcessKill => processes::process_kill(&request),

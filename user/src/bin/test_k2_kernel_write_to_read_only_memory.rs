@@ -3,7 +3,7 @@
 #![no_std]
 #![no_main]
 
-use vellum_user::abi::{Error, Handle, Protection};
+use vellum_user::abi::{Error, Handle, Piece, Protection, TransferFlags, Transferred};
 use vellum_user::mapping::{MapRequest, PAGE};
 use vellum_user::{Arguments, Mapping, MemoryObject, calls, check, testing};
 
@@ -43,9 +43,8 @@ fn attack(pages: &Mapping, byte: u8, name: &str) {
             if !round.is_multiple_of(3) {
                 check!("decommit", pages.decommit(0..PAGE), Ok(()));
             }
-            // SAFETY: no Rust value lives in the mapping.
-            let written = unsafe { calls::memory_write(Handle::SELF, address, &[0x55; 16]) };
-            refused += usize::from(written == (0, Err(Error::BadAddress)));
+            let is_refused = if round % 4 < 2 { write_is_refused } else { piece_is_refused };
+            refused += usize::from(is_refused(address));
         }
     });
     check!(format_args!("{name}: refused"), refused, ROUNDS);
@@ -53,4 +52,19 @@ fn attack(pages: &Mapping, byte: u8, name: &str) {
     check!(format_args!("{name}: denied"), change.faults_denied, ROUNDS as i64);
     check!(format_args!("{name}: byte"), pages.read(100), byte);
     check!(format_args!("{name}: bytes"), pages.first_other(96..PAGE, byte), None);
+}
+
+fn write_is_refused(address: u64) -> bool {
+    // SAFETY: no Rust value lives in the mapping.
+    let written = unsafe { calls::memory_write(Handle::SELF, address, &[0x55; 16]) };
+    written == (0, Err(Error::BadAddress))
+}
+
+fn piece_is_refused(theirs: u64) -> bool {
+    let own = [0x55_u8; 16];
+    let place = own.as_ptr().expose_provenance() as u64;
+    let list = [Piece { theirs, own: place, length: 16 }.to_words()];
+    // SAFETY: as above.
+    let written = unsafe { calls::memory_transfer(Handle::SELF, &list, TransferFlags::WRITE) };
+    written == (Transferred::default(), Err(Error::BadAddress))
 }

@@ -2,10 +2,12 @@
 #![no_std]
 #![no_main]
 
+use core::cell::Cell;
 use vellum_user::abi::{
-    AccountInfo, Call, Error, ExitReport, Handle, MappingInfo, ObjectInfo, Registers, Stat,
+    AccountInfo, Call, Error, ExitReport, Handle, MappingInfo, ObjectInfo, Piece, Registers, Stat,
     SystemInfo,
 };
+use vellum_user::calls::PieceRecord;
 use vellum_user::loader::layout::STACK_START;
 use vellum_user::mapping::{MapRequest, PAGE};
 use vellum_user::{Arguments, Mapping, MemoryObject, Process, Thread, check, raw, system, testing};
@@ -15,6 +17,8 @@ vellum_user::test!(main);
 const PATTERN: u8 = 0xaa;
 /// Bytes that `memory_read` and `query_pages` write here.
 const BYTES: usize = 200;
+/// Stands for an argument where the address to write to is in a list.
+const IN_LIST: usize = 6;
 /// Where in a page the record begins: some of it lies in the next page.
 const ACROSS: usize = PAGE - 16;
 
@@ -27,6 +31,7 @@ fn main(arguments: &Arguments) -> Result<(), Error> {
     ended.process.wait()?;
     let never = Process::new()?;
     let targets = Targets {
+        list: Cell::default(),
         dead: ended.process,
         thread: never.thread()?,
         object: MemoryObject::pattern(PATTERN)?,
@@ -40,7 +45,7 @@ fn main(arguments: &Arguments) -> Result<(), Error> {
     for call in Call::ALL {
         if let Some((arguments, out, bytes)) = targets.arguments(*call) {
             for object in [&targets.object, &targets.memory] {
-                let case = Case { call: *call, arguments, out, bytes };
+                let case = Case { call: *call, arguments, out, bytes, list: &targets.list };
                 case.check(object, "untouched", |_| {})?;
                 case.check(object, "seen", |pages| _ = (pages.read(0), pages.read(PAGE)))?;
                 case.check(object, "half seen", |pages| _ = pages.read(PAGE))?;
@@ -56,6 +61,8 @@ fn main(arguments: &Arguments) -> Result<(), Error> {
 
 /// What the calls are about.
 struct Targets {
+    /// The piece that `memory_transfer` moves.
+    list: Cell<PieceRecord>,
     dead: Process,
     thread: Thread,
     object: MemoryObject,
@@ -92,6 +99,10 @@ impl Targets {
             Call::MemoryWrite => {
                 let text = main as fn(&Arguments) -> Result<(), Error> as usize as u64;
                 Some(([own, 0, text, BYTES as u64, 0, 0], 1, BYTES))
+            }
+            Call::MemoryTransfer => {
+                let list = self.list.as_ptr().expose_provenance() as u64;
+                Some(([own, list, 1, 0, 0, 0], IN_LIST, BYTES))
             }
             Call::TagsRead => {
                 let tags = self.tags.as_ref()?.address() as u64;
@@ -149,14 +160,15 @@ impl Targets {
     }
 }
 
-struct Case {
+struct Case<'a> {
     call: Call,
+    list: &'a Cell<PieceRecord>,
     arguments: [u64; 6],
     out: usize,
     bytes: usize,
 }
 
-impl Case {
+impl Case<'_> {
     /// Lets the call write across the border of two pages of a private mapping.
     fn check(
         &self,
@@ -169,7 +181,13 @@ impl Case {
         prepare_fn(&pages);
         let private = i64::from(state == "half written");
         let mut arguments = self.arguments;
-        arguments[self.out] = pages.pointer(ACROSS).addr() as u64;
+        let own = pages.pointer(ACROSS).addr() as u64;
+        if self.out == IN_LIST {
+            let theirs = main as fn(&Arguments) -> Result<(), Error> as usize as u64;
+            self.list.set(Piece { theirs, own, length: BYTES as u64 }.to_words());
+        } else {
+            arguments[self.out] = own;
+        }
         let mut status = 0;
         let change = testing::measure(|| {
             // SAFETY: the call writes into the mapping, which no Rust value lives in.

@@ -7,9 +7,10 @@ use How::{Ends, Makes, Plain, Refused, Waits};
 use Kind::{
     AccountOrOwn, Advice, AnyHandle, Byte, Bytes, Content, Count, Endpoint, Expected, Flags,
     Length, LimitsRecord, MapOptions, Memory, MemoryFlags, NewLength, Notification,
-    ObjectOrAnonymous, Offset, Paged, Place, Priority, Process, ProcessOrOwn, Protection, Record,
-    RegistersRecord, RemapFlags, Rights, Sent, Size, Supply, Tag, TagMode, TagSet, TestArgument,
-    TestOperation, Text, TextLength, Thread, ThreadOrOwn, Timeout, WaitFlags, WaitWord, Word,
+    ObjectOrAnonymous, Offset, Paged, PieceList, Place, Priority, Process, ProcessOrOwn,
+    Protection, Record, RegistersRecord, RemapFlags, Rights, Sent, Size, Supply, Tag, TagMode,
+    TagSet, TestArgument, TestOperation, Text, TextLength, Thread, ThreadOrOwn, Timeout, WaitFlags,
+    WaitWord, Word,
 };
 use vellum_user::abi::Call;
 
@@ -58,6 +59,8 @@ pub(crate) enum Kind {
     RegistersRecord,
     /// A record of limits.
     LimitsRecord,
+    /// A list of pieces of memory.
+    PieceList,
     /// Bytes to move.
     Bytes,
     /// A page to be repeated, and how much of it.
@@ -185,6 +188,7 @@ pub(crate) const fn row_of(call: Call) -> Row {
         Call::QueryPages => row(20, Plain, &[ProcessOrOwn, Place, Record, Length]),
         Call::MemoryRead => row(100, Plain, &[ProcessOrOwn, Place, Record, Bytes]),
         Call::MemoryWrite => row(140, Plain, &[ProcessOrOwn, Place, Record, Bytes]),
+        Call::MemoryTransfer => row(60, Plain, &[ProcessOrOwn, PieceList, Count, MemoryFlags]),
         Call::TagsRead => row(30, Plain, &[ProcessOrOwn, Place, Record, Bytes]),
         Call::TagsWrite => row(40, Plain, &[ProcessOrOwn, Place, Record, Bytes]),
         Call::Remap => row(120, Plain, &[ProcessOrOwn, Place, Length, Length, RemapFlags, Place]),

@@ -143,6 +143,7 @@ impl Driver {
             Call::ConsoleWrite
                 | Call::MemoryRead
                 | Call::MemoryWrite
+                | Call::MemoryTransfer
                 | Call::TagsRead
                 | Call::TagsWrite
                 | Call::Advise

@@ -10,13 +10,13 @@ use crate::records::{BUFFER, BUFFERS};
 use crate::{records, slots};
 use core::sync::atomic::{AtomicU32, Ordering};
 use vellum_user::abi::{
-    Advice, FOR_EVER, Handle, MapFlags, MapOptions, PAGE_SIZE, PRIORITIES, Policy, Protection,
-    Rights, Switches, USER_END, USER_START,
+    Advice, FOR_EVER, Handle, MAX_PIECES, MapFlags, MapOptions, PAGE_SIZE, PRIORITIES, Policy,
+    Protection, Rights, Switches, USER_END, USER_START,
 };
 
 const SELF: u64 = Handle::SELF.to_word();
 /// Where the ranges begin that calls change, how many each driver and all have, and how far apart they are.
-const ARENA: u64 = 0x40_0000_0000;
+pub(crate) const ARENA: u64 = 0x40_0000_0000;
 const OWN_RANGES: u64 = 2;
 const RANGES: u64 = 10;
 const APART: u64 = 8 << 20;
@@ -58,7 +58,9 @@ impl Values {
 
     /// An argument.
     pub(crate) fn draw(&mut self, kind: Kind) -> u64 {
-        if self.dice.once_in(24) && !matches!(kind, Kind::Text | Kind::TextLength) {
+        // Elsewhere a list could say anything.
+        let is_fixed = matches!(kind, Kind::Text | Kind::TextLength | Kind::PieceList);
+        if self.dice.once_in(24) && !is_fixed {
             return self.hostile();
         }
         match kind {
@@ -82,6 +84,7 @@ impl Values {
             | Kind::Content
             | Kind::RegistersRecord
             | Kind::LimitsRecord
+            | Kind::PieceList
             | Kind::Text
             | Kind::WaitWord => self.address(kind),
             _ => self.number(kind),
@@ -221,6 +224,7 @@ impl Values {
                 records::registers(dice.below(end))
             }
             Kind::LimitsRecord => records::limits(dice.below(5)),
+            Kind::PieceList => records::pieces(dice.below(MAX_PIECES + 1)),
             Kind::Text => TEXT.as_ptr().expose_provenance() as u64,
             Kind::WaitWord => self.word(),
             _ => {

@@ -7,7 +7,7 @@ use crate::arguments::Slot;
 use crate::board::board;
 use crate::dice::Dice;
 use crate::driver::{Driver, PROGRESS, plain};
-use crate::values::each_word;
+use crate::values::{ARENA, each_word};
 use crate::{keeper, records, slots};
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -40,7 +40,7 @@ pub(crate) fn live(number: usize) -> Result<(), Error> {
     let seed = board().seed.load(Ordering::Relaxed);
     WORKER.store(number, Ordering::Relaxed);
     SEED.store(Dice::new(seed << 32 ^ life << 8 ^ number as u64).word(), Ordering::Relaxed);
-    records::make(testing::repeat_address())?;
+    records::make(testing::repeat_address(), ARENA)?;
     (0..DRIVERS).try_for_each(start)?;
     calls::thread_set_priority(Handle::SELF, 0)?;
     revive()

@@ -6,6 +6,7 @@ use crate::messages::{
 };
 use crate::pagers::{self, NEW_LENGTHS, NOT_COPIED, NOT_SUPPLIED};
 use crate::parameters::Kind;
+use crate::pieces;
 use crate::scene::{HOLE, NO_ACCESS, READ_ONLY, Value, WRITABLE};
 use Value::{
     Account, AccountNotInspected, AccountNotManaged, Anonymous, Archive, Child, ChildNotInspected,
@@ -265,7 +266,7 @@ const FLAGS: &[Bad] = &[
     bad("the highest bit", Number(1 << 63), Error::InvalidFlags),
     bad("all bits", Number(u64::MAX), Error::InvalidFlags),
 ];
-const MEMORY_FLAGS: &[Bad] = &[
+const ONE_FLAG: &[Bad] = &[
     bad("an unknown bit", Number(1 << 1), Error::InvalidFlags),
     bad("the highest bit", Number(1 << 63), Error::InvalidFlags),
     bad("all bits", Number(u64::MAX), Error::InvalidFlags),
@@ -357,7 +358,7 @@ pub(crate) const fn tables(kind: Kind) -> &'static [&'static [Bad]] {
         Kind::Advice => &[ADVICE],
         Kind::QueriedRange => &[RANGES, NOT_MAPPED],
         Kind::Flags => &[FLAGS],
-        Kind::MemoryFlags | Kind::PagerFlags => &[MEMORY_FLAGS],
+        Kind::OneFlag | Kind::RegisterSet => &[ONE_FLAG],
         Kind::SuppliedObject => &[HANDLES, NOT_ANONYMOUS, NOT_OWN, NOT_AN_OBJECT, NOT_SUPPLIED],
         Kind::SuppliedOffset | Kind::SuppliedLength | Kind::SupplyOptions => pagers::tables(kind),
         Kind::SuppliedPages => &[RANGES, NOT_COPIED],
@@ -388,7 +389,6 @@ pub(crate) const fn tables(kind: Kind) -> &'static [&'static [Bad]] {
         Kind::WokenWord => &[NOT_USER, NOT_WAITED],
         Kind::Word => &[WORDS],
         Kind::Priority => &[PRIORITIES_BEYOND],
-        Kind::RegisterSet | Kind::HandlerFlags => &[MEMORY_FLAGS],
-        Kind::WaitFlags => &[MEMORY_FLAGS],
+        Kind::PieceCount => &[pieces::COUNTS],
     }
 }

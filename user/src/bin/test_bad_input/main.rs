@@ -13,6 +13,7 @@ mod full;
 mod messages;
 mod pagers;
 mod parameters;
+mod pieces;
 mod scene;
 mod state;
 
@@ -44,7 +45,7 @@ fn main(arguments: &Arguments) -> Result<(), Error> {
             table.check_parameter(*call, index, parameter);
         }
     }
-    cases::CASES.iter().for_each(|case| table.check_case(case));
+    cases::CASES.iter().chain(pieces::CASES).for_each(|case| table.check_case(case));
     table.check_unknown_numbers();
     drop(scene);
     let report = testing::run_self(&["full"]);

@@ -11,7 +11,7 @@ const PAGE: Value = Number(PAGE_SIZE);
 const NONE: Value = Number(0);
 
 pub(crate) const CREATE: &[Parameter] =
-    &[of(Kind::CalledEndpoint, Endpoint), of(Kind::NewLength, PAGE), of(Kind::PagerFlags, NONE)];
+    &[of(Kind::CalledEndpoint, Endpoint), of(Kind::NewLength, PAGE), of(Kind::OneFlag, NONE)];
 pub(crate) const SUPPLY: &[Parameter] = &[
     of(Kind::SuppliedObject, Paged),
     of(Kind::SuppliedOffset, NONE),

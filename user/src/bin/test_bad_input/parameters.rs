@@ -1,17 +1,17 @@
 //! What the arguments of each call are, and a good value of each.
 
-use crate::pagers;
 use crate::scene::{HOLE, OBJECT_BYTES, RECORDS, TAGGED, Value, WRITABLE};
+use crate::{pagers, pieces};
 use Kind::{
     AcknowledgedInterrupt, Advice, AdvisedRange, AnyByte, AnyWord, AwaitedNotification, BytesIn,
     BytesOut, CalledEndpoint, ClonedProcess, Content, CopyRights, Flags, HandlerEndpoint,
-    HandlerFlags, InspectedAccount, InspectedMemory, InspectedProcess, InspectedThread,
-    InspectedThreadOrOwn, Length, ManagedAccount, ManagedEndpoint, ManagedInterrupt,
-    ManagedProcess, ManagedThread, ManagedThreadOrOwn, MapOptions, MappedObject, MemoryFlags,
-    NewLength, NewRange, NewRangeLength, ObjectOffset, OpenHandle, Place, Priority, Protection,
-    QueriedRange, RaisedNotification, RangeLength, ReceivedEndpoint, RecordIn, RecordOut,
-    RegisterSet, RemapFlags, SentHandle, Size, Tag, TagMode, TagSet, TheirBytesIn, TheirBytesOut,
-    TheirTags, TransferredHandle, WaitFlags, WaitedWord, WokenWord, Word,
+    InspectedAccount, InspectedMemory, InspectedProcess, InspectedThread, InspectedThreadOrOwn,
+    Length, ManagedAccount, ManagedEndpoint, ManagedInterrupt, ManagedProcess, ManagedThread,
+    ManagedThreadOrOwn, MapOptions, MappedObject, NewLength, NewRange, NewRangeLength,
+    ObjectOffset, OneFlag, OpenHandle, Place, Priority, Protection, QueriedRange,
+    RaisedNotification, RangeLength, ReceivedEndpoint, RecordIn, RecordOut, RegisterSet,
+    RemapFlags, SentHandle, Size, Tag, TagMode, TagSet, TheirBytesIn, TheirBytesOut, TheirTags,
+    TransferredHandle, WaitedWord, WokenWord, Word,
 };
 use Value::{
     Anonymous, Child, Dead, Endpoint, Interrupt, Memory, Notification, Number, Own, Thread,
@@ -93,8 +93,8 @@ pub(crate) enum Kind {
     Advice,
     /// A flag word without defined flags.
     Flags,
-    /// The flag word of `memory_create`.
-    MemoryFlags,
+    /// A flag word whose lowest bit alone is defined.
+    OneFlag,
     /// Rights that the handle has.
     CopyRights,
     /// The address of a reference page's content.
@@ -133,14 +133,8 @@ pub(crate) enum Kind {
     Word,
     /// Which registers.
     RegisterSet,
-    /// The flags of `process_set_handler`.
-    HandlerFlags,
     /// A priority.
     Priority,
-    /// The flags of `address_wait`.
-    WaitFlags,
-    /// The flags of `pager_create`.
-    PagerFlags,
     /// A paged object that is supplied.
     SuppliedObject,
     /// Where in it.
@@ -151,6 +145,8 @@ pub(crate) enum Kind {
     SuppliedPages,
     /// The word that says how.
     SupplyOptions,
+    /// How many pieces a list has.
+    PieceCount,
 }
 
 /// An argument.
@@ -212,9 +208,7 @@ pub(crate) const fn parameters(call: Call) -> &'static [Parameter] {
         }
         Call::RefpageCreatePattern => const { &[of(AnyByte, NONE), of(Flags, NONE)] },
         Call::RefpageCreateTag => const { &[of(Tag, NONE), of(Flags, NONE)] },
-        Call::MemoryCreate => {
-            const { &[of(NewLength, Number(OBJECT_BYTES)), of(MemoryFlags, NONE)] }
-        }
+        Call::MemoryCreate => const { &[of(NewLength, Number(OBJECT_BYTES)), of(OneFlag, NONE)] },
         Call::Map => {
             const {
                 &[
@@ -277,8 +271,9 @@ pub(crate) const fn parameters(call: Call) -> &'static [Parameter] {
             const { &[of(InspectedProcess, Dead), of(RecordOut, BUFFER), of(AnyWord, NEVER)] }
         }
         Call::ProcessSetHandler => {
-            const { &[of(ManagedProcess, Child), of(HandlerEndpoint, Endpoint), of(HandlerFlags, NONE)] }
+            const { &[of(ManagedProcess, Child), of(HandlerEndpoint, Endpoint), of(OneFlag, NONE)] }
         }
+        Call::MemoryTransfer => pieces::TRANSFER,
         Call::PagerCreate => pagers::CREATE,
         Call::PagerSupply => pagers::SUPPLY,
         Call::ProcessKill => const { &[of(ManagedProcess, Child)] },
@@ -312,13 +307,13 @@ pub(crate) const fn parameters(call: Call) -> &'static [Parameter] {
                 &[
                     of(WaitedWord, BUFFER),
                     of(Word, Number(1)),
-                    of(WaitFlags, NONE),
+                    of(OneFlag, NONE),
                     of(AnyWord, NEVER),
                 ]
             }
         }
         Call::AddressWake => {
-            const { &[of(WokenWord, BUFFER), of(AnyWord, NONE), of(WaitFlags, NONE)] }
+            const { &[of(WokenWord, BUFFER), of(AnyWord, NONE), of(OneFlag, NONE)] }
         }
         Call::ThreadReadRegisters => {
             const { &[of(InspectedThread, Thread), of(RecordOut, BUFFER), of(RegisterSet, NONE)] }

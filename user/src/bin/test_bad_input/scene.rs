@@ -4,7 +4,7 @@
 use core::hint::black_box;
 use vellum_user::abi::start::Device;
 use vellum_user::abi::{
-    Error, Handle, Limits, PAGE_SIZE, PagerFlags, Protection, Registers, Rights,
+    Error, Handle, Limits, PAGE_SIZE, PagerFlags, Piece, Protection, Registers, Rights,
 };
 use vellum_user::devices::Devices;
 use vellum_user::loader::layout::PROGRAM_END;
@@ -30,6 +30,8 @@ pub(crate) const SHARED_REFERENCE: u64 = 0x50_0050_0000;
 pub(crate) const SHARED_MEMORY: u64 = 0x50_0060_0000;
 /// A page of register records that user mode may not have, 512 bytes each.
 pub(crate) const RECORDS: u64 = 0x50_0070_0000;
+/// In that page: pieces of memory to be moved.
+pub(crate) const PIECES: u64 = RECORDS + 3072;
 /// A page of memory under tag 5, where there are tags.
 pub(crate) const TAGGED: u64 = 0x50_0080_0000;
 /// Where nothing is mapped for a long way.
@@ -370,6 +372,9 @@ fn pages(pattern: &MemoryObject, not_written: &MemoryObject) -> Result<[Mapping;
         for (word, value) in record.into_iter().enumerate() {
             records.write_word(512 * index + 8 * word, value);
         }
+    }
+    for (index, word) in crate::pieces::LIST.iter().flat_map(Piece::to_words).enumerate() {
+        records.write_word((PIECES - RECORDS) as usize + 8 * index, word);
     }
     if system::tags_supported() {
         tagged.set_tags(5);

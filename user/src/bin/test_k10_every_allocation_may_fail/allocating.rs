@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use core::cell::Cell;
 use vellum_user::abi::{
     Advice, Call, Error, FOR_EVER, Handle, MapFlags, MapOptions, MemoryFlags, PAGE_SIZE,
-    PagerFlags, Policy, Protection, RemapFlags, Rights, Switches,
+    PagerFlags, Piece, Policy, Protection, RemapFlags, Rights, Switches, TransferFlags,
 };
 use vellum_user::mapping::{MapRequest, PAGE};
 use vellum_user::threads::scoped;
@@ -170,6 +170,14 @@ fn looks(pattern: u64) {
 fn transfers(newlines: &MemoryObject) -> Result<(), Error> {
     exhaust(Call::MemoryWrite, [OWN, UNTOUCHED, PLACE, 8, 0, 0], decommit_untouched);
     exhaust(Call::MemoryRead, [OWN, PLACE, UNTOUCHED, 8, 0, 0], decommit_untouched);
+    for (piece, flags) in [
+        (Piece { theirs: PLACE, own: UNTOUCHED, length: 8 }, TransferFlags::NONE),
+        (Piece { theirs: UNTOUCHED, own: PLACE, length: 8 }, TransferFlags::WRITE),
+    ] {
+        let list = [piece.to_words()];
+        let place = list.as_ptr().expose_provenance() as u64;
+        exhaust(Call::MemoryTransfer, [OWN, place, 1, flags.bits(), 0, 0], decommit_untouched);
+    }
     let text = MapRequest::of(newlines.handle(), PAGE).under(Policy::PatternOnAnyFault);
     let text = text.at(FREE as usize).map()?;
     exhaust(Call::ConsoleWrite, [FREE, 1, 0, 0, 0, 0], |_| text.decommit(0..PAGE));

@@ -117,16 +117,11 @@ fn parts(address: u64, count: u64) -> Result<alloc::vec::Vec<(u64, u64)>, i64> {
 }
 
 fn write(parts: &[(u64, u64)]) -> Result<u64, i64> {
-    let mut written = 0;
-    for (address, length) in parts {
-        let bytes = get(*address, (*length).min(LONGEST))?;
-        tasks::print(&String::from_utf8_lossy(&bytes));
-        written += bytes.len() as u64;
-        if bytes.len() as u64 != *length {
-            break;
-        }
-    }
-    Ok(written)
+    let length = parts.iter().fold(0, |sum: u64, (_, length)| sum.saturating_add(*length));
+    let mut bytes = vec![0; length.min(LONGEST) as usize];
+    kernel::memory_gather(Handle::CALLER, parts, &mut bytes).1.map_err(|_| EFAULT)?;
+    tasks::print(&String::from_utf8_lossy(&bytes));
+    Ok(bytes.len() as u64)
 }
 
 fn protection(bits: u64) -> Protection {

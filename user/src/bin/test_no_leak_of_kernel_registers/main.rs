@@ -7,7 +7,7 @@ mod routines;
 
 use routines::{Snapshot, WORDS, dump_bytes, enter_with};
 use vellum_user::abi::{
-    Call, Error, FOR_EVER, Handle, MapFlags, MapOptions, PAGE_SIZE, Protection, Registers,
+    Call, Error, FOR_EVER, Handle, MapFlags, MapOptions, PAGE_SIZE, Piece, Protection, Registers,
 };
 use vellum_user::mapping::{MapRequest, PAGE};
 use vellum_user::{Arguments, Mapping, MemoryObject, Process, check, testing};
@@ -61,6 +61,8 @@ fn calls_preserve() -> Result<(), Error> {
     page.write(0, 1);
     let out = page.address() as u64;
     let own = Handle::SELF.to_word();
+    let pieces = [Piece { theirs: out, own: out + PAGE_SIZE, length: 1000 }.to_words(); 2];
+    let list = pieces.as_ptr().expose_provenance() as u64;
     // Another process that is ready, so that `yield` switches.
     let other = testing::load_self(&["exit"]);
     other.start()?;
@@ -76,6 +78,7 @@ fn calls_preserve() -> Result<(), Error> {
         (Call::Advise, [own, out, PAGE_SIZE, 0, 0, 0]),
         (Call::MemoryRead, [own, out, out + PAGE_SIZE, 1000, 0, 0]),
         (Call::MemoryWrite, [own, out, out + PAGE_SIZE, 1000, 0, 0]),
+        (Call::MemoryTransfer, [own, list, 2, 0, 0, 0]),
     ] {
         let (before, after) = call_with(call as u64, arguments);
         check!(format_args!("{}: status", call.name()), after[0], 0);
