@@ -26,6 +26,7 @@ mod handle;
 pub mod options;
 mod pager;
 mod records;
+mod register_access;
 mod registers;
 mod report;
 pub mod start;
@@ -44,6 +45,7 @@ pub use pager::{PageWish, PagerFlags, Supply, SupplyFlags, SupplyOptions, WishKi
 pub use records::{
     AccountInfo, Features, Limits, MappingInfo, ObjectInfo, ObjectKind, PageState, Stat, SystemInfo,
 };
+pub use register_access::RegisterAccess;
 pub use registers::{RegisterSet, Registers, VectorRegisters};
 pub use report::{Action, FaultReport};
 pub use tag_mode::{TagControl, TagMode};

@@ -13,6 +13,9 @@
 //! | 2 | | the address of the instruction | the address of the `svc` |
 //! | 3 | | the syndrome (ESR_EL1), 0 if there is none | the syndrome |
 //!
+//! The syndrome of a trapped instruction says which system register it reads into which general-purpose one
+//! ([`RegisterAccess`](crate::RegisterAccess)).
+//!
 //! The answer is an [`Action`] in word 0, with its operand in word 1, and no handle.
 
 use crate::{ExitKind, FaultAccess, MESSAGE_WORDS};

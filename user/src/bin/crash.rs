@@ -1,7 +1,7 @@
 //! Ends in the way its argument names, for those who test how endings are reported.
 //!
 //! `null`, `null_write`, `kernel`, `write_text`, `jump`, `stack`, `tag`, `tag_write`, `undefined`,
-//! `privileged`, `breakpoint`, `unaligned`, `panic`, `check`, `hang`, `exit=N`.
+//! `privileged`, `register`, `breakpoint`, `unaligned`, `panic`, `check`, `hang`, `exit=N`.
 #![no_std]
 #![no_main]
 
@@ -32,6 +32,7 @@ fn main(arguments: &Arguments) -> u64 {
         "tag_write" => tagged_page().write_as(7, 0, 1),
         "undefined" => undefined(),
         "privileged" => privileged(),
+        "register" => register(),
         "breakpoint" => breakpoint(),
         "unaligned" => unaligned(),
         "panic" => panic!("as asked"),
@@ -43,8 +44,10 @@ fn main(arguments: &Arguments) -> u64 {
             println!(
                 "crash: name a way to end: null, null_write, kernel, write_text, jump, stack,"
             );
-            println!("tag, tag_write, undefined, privileged, breakpoint, unaligned, panic, check,");
-            println!("hang, exit=N");
+            println!(
+                "tag, tag_write, undefined, privileged, register, breakpoint, unaligned, panic,"
+            );
+            println!("check, hang, exit=N");
         }
     }
     NO_SUCH_WAY
@@ -81,6 +84,11 @@ fn undefined() {
 fn privileged() {
     // SAFETY: the instruction faults, which ends the program.
     unsafe { asm!("msr ttbr0_el1, xzr", options(nostack)) }
+}
+
+fn register() {
+    // SAFETY: the instruction faults, which ends the program.
+    unsafe { asm!("mrs {}, id_aa64pfr0_el1", out(reg) _, options(nostack)) }
 }
 
 fn breakpoint() {

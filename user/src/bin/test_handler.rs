@@ -61,6 +61,7 @@ const WAYS: &[(&str, ExitKind, FaultAccess)] = &[
     ("write_text", ExitKind::AccessDenied, FaultAccess::Write),
     ("jump", ExitKind::AccessDenied, FaultAccess::Execute),
     ("undefined", ExitKind::UndefinedInstruction, FaultAccess::Read),
+    ("register", ExitKind::TrappedInstruction, FaultAccess::Read),
     ("breakpoint", ExitKind::Breakpoint, FaultAccess::Read),
 ];
 

@@ -28,6 +28,8 @@ global_asm!(
     "ret",
     "deadly_counter: mrs x0, pmccntr_el0",
     "ret",
+    "deadly_identity: mrs x0, id_aa64pfr0_el1",
+    "ret",
     "deadly_mask: msr daifset, #2",
     "ret",
     "deadly_vector: .inst 0x25d8e3e0", // ptrue p0.d, of SVE
@@ -54,6 +56,7 @@ unsafe extern "C" {
     pub(crate) fn deadly_undefined(address: u64, value: u64);
     pub(crate) fn deadly_privileged(address: u64, value: u64);
     pub(crate) fn deadly_counter(address: u64, value: u64);
+    pub(crate) fn deadly_identity(address: u64, value: u64);
     pub(crate) fn deadly_mask(address: u64, value: u64);
     pub(crate) fn deadly_vector(address: u64, value: u64);
     pub(crate) fn deadly_breakpoint(address: u64, value: u64);

@@ -1,9 +1,9 @@
 //! Ways to die, and what the report of each must say.
 
 use crate::routines::{
-    deadly_acquire, deadly_breakpoint, deadly_counter, deadly_exclusive, deadly_jump, deadly_load,
-    deadly_mask, deadly_pair, deadly_privileged, deadly_push, deadly_release, deadly_store,
-    deadly_tag, deadly_touch, deadly_undefined, deadly_vector,
+    deadly_acquire, deadly_breakpoint, deadly_counter, deadly_exclusive, deadly_identity,
+    deadly_jump, deadly_load, deadly_mask, deadly_pair, deadly_privileged, deadly_push,
+    deadly_release, deadly_store, deadly_tag, deadly_touch, deadly_undefined, deadly_vector,
 };
 use FaultAccess::{Execute, Read, Write};
 use Place::{Address, Code};
@@ -209,6 +209,7 @@ pub(crate) const WAYS: &[Way] = &[
     instruction("undefined", deadly_undefined, ExitKind::UndefinedInstruction, &[UNKNOWN]),
     instruction("privileged", deadly_privileged, ExitKind::UndefinedInstruction, &[UNKNOWN]),
     instruction("cycle_counter", deadly_counter, ExitKind::TrappedInstruction, &[SYSTEM_REGISTER]),
+    instruction("identity", deadly_identity, ExitKind::TrappedInstruction, &[SYSTEM_REGISTER]),
     instruction("mask", deadly_mask, ExitKind::TrappedInstruction, &[SYSTEM_REGISTER]),
     instruction("wide_vectors", deadly_vector, ExitKind::TrappedInstruction, &[SVE]),
     instruction("breakpoint", deadly_breakpoint, ExitKind::Breakpoint, &[BRK]),
