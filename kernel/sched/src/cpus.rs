@@ -42,12 +42,14 @@ pub enum Turn {
     Over,
 }
 
+/// In this order: what every switch looks at is near the beginning.
+#[repr(C)]
 struct Cpu<M: Machine, T: Task> {
-    ready: Mutex<M::Mutex, Ready<T>>,
     /// [`Ready::present`], to be looked at without the lock.
     present: AtomicU32,
     /// The number of the priority that runs here, or LOOKING.
     running: AtomicU32,
+    ready: Mutex<M::Mutex, Ready<T>>,
 }
 
 /// All CPUs.
@@ -168,18 +170,27 @@ impl<M: Machine, T: Task> Cpus<M, T> {
     }
 
     /// Interrupts an idle CPU, if there is one, so that it looks at all queues.
+    #[inline]
     fn call_idle(&self) {
-        loop {
-            M::step();
-            let idle = self.idle.load(Ordering::SeqCst);
-            if idle == 0 {
-                return;
-            }
+        M::step();
+        let idle = self.idle.load(Ordering::SeqCst);
+        if idle != 0 {
+            self.call_one_of(idle);
+        }
+    }
+
+    /// Interrupts one of the CPUs that were idle, or are by now.
+    #[cold]
+    #[inline(never)]
+    fn call_one_of(&self, mut idle: u32) {
+        while idle != 0 {
             let bit = idle & idle.wrapping_neg();
             if self.claim(bit) {
                 M::interrupt(bit.trailing_zeros() as usize);
                 return;
             }
+            M::step();
+            idle = self.idle.load(Ordering::SeqCst);
         }
     }
 

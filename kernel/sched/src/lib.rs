@@ -1,6 +1,6 @@
 //! Who runs where: queues of threads, and the choice of a CPU.
 //!
-//! Owns: intrusive lists ([`list`]), the threads of one CPU that could run, by priority ([`ready`]),
+//! Owns: intrusive lists ([`list`]), searches of long ones ([`crowd`]), the threads of one CPU that could run, by priority and share ([`ready`]),
 //! how several CPUs share the work ([`cpus`]), whose time is over and when ([`wheel`], [`timers`]), and why
 //! a wait ends early ([`stop`]). Refuses to know: what a thread is, how one is switched
 //! to, and what interrupts a CPU: the kernel plugs these in by [`Machine`], [`Task`] and [`Sleeper`], tests
@@ -14,6 +14,7 @@
 #![forbid(unsafe_code)]
 
 pub mod cpus;
+pub mod crowd;
 pub mod list;
 pub mod ready;
 pub mod stop;
@@ -21,8 +22,9 @@ pub mod timers;
 pub mod wheel;
 
 pub use cpus::{Cpus, MAX_CPUS, Turn};
+pub use crowd::{Crowd, Found};
 pub use list::{Link, List, Member};
-pub use ready::{Priority, Ready};
+pub use ready::{Priority, Ready, SHARES, Share};
 pub use stop::{Reason, Stop};
 pub use timers::Timers;
 pub use wheel::{Sleeper, Step, Timed, Timer, Wheel};
@@ -57,6 +59,9 @@ pub enum Queued {}
 pub trait Task: Member<Queued> {
     /// Returns how urgent the thread is.
     fn priority(&self) -> Priority;
+
+    /// Returns with whom the thread shares its turns. It never changes.
+    fn share(&self) -> Share;
 
     /// Returns where the number of the CPU is kept whose queue the thread is in, or that ran it last.
     fn cpu(&self) -> &AtomicUsize;

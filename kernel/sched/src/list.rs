@@ -121,17 +121,9 @@ impl<T: Member<L>, L> List<T, L> {
         Some(first)
     }
 
-    /// Takes the first member out that `is_meant_fn` picks.
-    pub fn take(&mut self, mut is_meant_fn: impl FnMut(&T) -> bool) -> Option<T::Handle> {
-        let mut next = self.first.clone();
-        while let Some(member) = next {
-            if is_meant_fn(&member) {
-                self.remove(&member);
-                return Some(member);
-            }
-            next = member.link().0.lock().behind.clone();
-        }
-        None
+    /// Returns whoever is behind a member of a list.
+    pub(crate) fn behind(member: &T) -> Option<T::Handle> {
+        member.link().0.lock().behind.clone()
     }
 
     /// Returns whether something is in this list.

@@ -1,13 +1,23 @@
-//! The threads of one CPU that could run, by priority.
+//! The threads of one CPU that could run, by priority and by whose they are.
 //!
-//! Owns: one list a priority and a word that tells which have members. Refuses to know: CPUs. Between
-//! threads of one priority the order is that of arrival.
+//! Owns: who is next. Refuses to know: CPUs, and what a share stands for. Each priority is a round robin of
+//! *shares*: however many threads a share has there, one of them is in the list of the priority, and the
+//! others wait behind it, in order of arrival. When that one gets its turn, the next of the share goes to the end of
+//! the list. So a share with one ready thread is as near to its turn as one with a thousand, and
+//! both cost the same few instructions.
+//!
+//! Invariant: where threads of a share wait behind, one of them is in the list. So a thread waits for one
+//! turn of each other share at most, and as often as threads of its own are before it. A thread whose turn
+//! was not over goes to the front of the list, whoever of its share is there already: that is the rest of
+//! a turn, and takes none from anybody.
 
 use crate::list::List;
 use crate::{Queued, Task};
 
 /// How many priorities there are.
 pub const PRIORITIES: usize = 32;
+/// How many shares there are.
+pub const SHARES: usize = 32;
 
 /// How urgent a thread is: a higher number goes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,11 +44,42 @@ impl Priority {
     }
 }
 
-/// Threads that could run.
+/// With whom a thread shares its turns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Share(u8);
+
+impl Share {
+    /// The share of whoever has none of his own.
+    pub const FIRST: Share = Share(0);
+
+    /// Returns the share of a number.
+    #[must_use]
+    pub const fn new(number: usize) -> Option<Share> {
+        if number < SHARES { Some(Share(number as u8)) } else { None }
+    }
+
+    /// Returns the number, below [`SHARES`].
+    #[must_use]
+    pub const fn number(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// Threads of one share, by priority.
+struct Shared<T: Task> {
+    /// How many are in the list of each priority.
+    listed: [u32; PRIORITIES],
+    /// Those that wait behind them.
+    behind: [List<T, Queued>; PRIORITIES],
+}
+
+/// Threads that could run. In this order: the large part comes last.
+#[repr(C)]
 pub struct Ready<T: Task> {
-    levels: [List<T, Queued>; PRIORITIES],
     /// A bit for each list that has members.
     present: u32,
+    levels: [List<T, Queued>; PRIORITIES],
+    shares: [Shared<T>; SHARES],
 }
 
 impl<T: Task> Default for Ready<T> {
@@ -47,11 +88,21 @@ impl<T: Task> Default for Ready<T> {
     }
 }
 
+impl<T: Task> Shared<T> {
+    const fn new() -> Shared<T> {
+        Shared { listed: [0; PRIORITIES], behind: [const { List::new() }; PRIORITIES] }
+    }
+}
+
 impl<T: Task> Ready<T> {
     /// Returns a queue of nobody.
     #[must_use]
     pub const fn new() -> Ready<T> {
-        Ready { levels: [const { List::new() }; PRIORITIES], present: 0 }
+        Ready {
+            present: 0,
+            levels: [const { List::new() }; PRIORITIES],
+            shares: [const { Shared::new() }; SHARES],
+        }
     }
 
     /// Returns the highest priority of a thread that is here.
@@ -66,50 +117,83 @@ impl<T: Task> Ready<T> {
         self.present
     }
 
-    /// Adds a thread behind those of its priority. Returns which that is at this moment.
+    /// Adds a thread behind those of its share, which is behind all others if it has none here. Returns its
+    /// priority at this moment.
     pub fn push(&mut self, thread: T::Handle) -> Priority {
-        let priority = thread.priority();
-        self.levels[usize::from(priority.0)].push_back(thread);
-        self.present |= 1 << priority.0;
+        let (priority, share) = (thread.priority(), thread.share());
+        let level = usize::from(priority.0);
+        let shared = &mut self.shares[share.number()];
+        if shared.listed[level] == 0 {
+            shared.listed[level] = 1;
+            self.levels[level].push_back(thread);
+            self.present |= 1 << level;
+        } else {
+            shared.behind[level].push_back(thread);
+        }
         priority
     }
 
-    /// Adds a thread before those of its priority: one whose turn was not over. Returns which that is.
+    /// Adds a thread before all of its priority: one whose turn was not over. Returns which that is.
     pub fn push_first(&mut self, thread: T::Handle) -> Priority {
-        let priority = thread.priority();
-        self.levels[usize::from(priority.0)].push_front(thread);
-        self.present |= 1 << priority.0;
+        let (priority, share) = (thread.priority(), thread.share());
+        let level = usize::from(priority.0);
+        self.shares[share.number()].listed[level] += 1;
+        self.levels[level].push_front(thread);
+        self.present |= 1 << level;
         priority
     }
 
     /// Takes the thread out whose turn it is.
     pub fn pop(&mut self) -> Option<T::Handle> {
         let level = usize::from(self.top()?.0);
-        let thread = self.levels[level].pop_front();
-        self.forget_if_empty(level);
-        thread
+        let thread = self.levels[level].pop_front()?;
+        self.has_left(level, thread.share());
+        Some(thread)
     }
 
     /// Takes the thread out whose turn it is, if that is no less urgent than another one, which goes behind all
-    /// of its priority in exchange; else returns that one.
+    /// of its share in exchange; else returns that one.
     pub fn rotate(&mut self, thread: T::Handle) -> T::Handle {
-        if self.top().is_none_or(|top| top < thread.priority()) {
-            return thread;
+        let Some(top) = self.top().filter(|top| *top >= thread.priority()) else { return thread };
+        let level = usize::from(top.0);
+        let Some(next) = self.levels[level].pop_front() else { return thread };
+        let share = next.share();
+        let shared = &self.shares[share.number()];
+        if thread.share() == share
+            && thread.priority() == top
+            && shared.listed[level] == 1
+            && shared.behind[level].is_empty()
+        {
+            // Two that take turns, the usual case: what comes to the same, with less to do.
+            self.levels[level].push_back(thread);
+            return next;
         }
-        let Some(next) = self.pop() else { return thread };
+        // In this order: a thread whose turn ends comes before one whose share just begins another.
         self.push(thread);
+        self.has_left(level, share);
         next
     }
 
     /// Takes one thread out, whose priority may have changed since it came. Returns whether it was here.
     pub fn remove(&mut self, thread: &T) -> bool {
-        let found = self.levels.iter_mut().position(|list| list.remove(thread));
-        found.into_iter().for_each(|level| self.forget_if_empty(level));
-        found.is_some()
+        let share = thread.share();
+        if let Some(level) = self.levels.iter_mut().position(|list| list.remove(thread)) {
+            self.has_left(level, share);
+            return true;
+        }
+        self.shares[share.number()].behind.iter_mut().any(|list| list.remove(thread))
     }
 
-    fn forget_if_empty(&mut self, level: usize) {
-        if self.levels[level].is_empty() {
+    /// Puts the next thread of a share into the list that one has just left, unless another is there.
+    fn has_left(&mut self, level: usize, share: Share) {
+        let shared = &mut self.shares[share.number()];
+        shared.listed[level] -= 1;
+        if shared.listed[level] == 0
+            && let Some(next) = shared.behind[level].pop_front()
+        {
+            shared.listed[level] = 1;
+            self.levels[level].push_back(next);
+        } else if self.levels[level].is_empty() {
             self.present &= !(1 << level);
         }
     }

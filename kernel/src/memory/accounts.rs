@@ -4,6 +4,10 @@
 //! themselves) and who names an account (handles). A child holds its parent; the parent knows its
 //! children for one purpose, to be asked for the sum over everything below it.
 //!
+//! Each child of the root has a share of the CPU's time, together with all accounts below it: so nobody gets more
+//! by making processes, threads or accounts. The root and what it has not parted with are one more. There
+//! are [`SHARES`]; beyond that many children, the one is shared that the fewest have.
+//!
 //! Invariant: an entry of the table names a live account from the end of [`create`] to the moment
 //! the account is dropped, which takes the entry out under the table's lock.
 
@@ -12,6 +16,7 @@ use crate::memory::pools::PoolArc;
 use core::ptr::{self, NonNull};
 use spin::mutex::SpinMutex;
 use vellum_abi::{AccountInfo, Limits};
+use vellum_sched::{SHARES, Share};
 use vellum_vm::account::Account;
 use vellum_vm::error::VmError;
 use vellum_vm::machine::Pools;
@@ -30,6 +35,8 @@ struct Entry {
     parent: Option<PoolArc<Account>>,
     grant: Limits,
     depth: u32,
+    /// The number of its share.
+    share: u32,
     child: u32,
     /// Neighbours among the parent's children; `next` also links free entries.
     previous: u32,
@@ -42,7 +49,8 @@ unsafe impl Send for Entry {}
 impl Entry {
     const fn free(next: u32) -> Entry {
         let grant = Limits { frames: 0, kernel_bytes: 0, handles: 0 };
-        Entry { account: None, parent: None, grant, depth: 0, child: NONE, previous: NONE, next }
+        let (account, parent, depth, share) = (None, None, 0, 0);
+        Entry { account, parent, grant, depth, share, child: NONE, previous: NONE, next }
     }
 }
 
@@ -51,12 +59,15 @@ struct Tree {
     /// First of the free entries that were used before, and the last that ever was.
     free: u32,
     used: u32,
+    /// How many children of the root have each share.
+    sharers: [u32; SHARES],
 }
 
 static TREE: SpinMutex<Tree> = SpinMutex::new(Tree {
     entries: [const { Entry::free(NONE) }; MAX_ACCOUNTS],
     free: NONE,
     used: 0,
+    sharers: [0; SHARES],
 });
 
 /// Makes the account that everything else is taken out of.
@@ -114,6 +125,12 @@ pub fn query(account: &Account) -> AccountInfo {
     info
 }
 
+/// Returns the share of a thread whose process an account pays for.
+pub fn share(account: &Account) -> Share {
+    let number = account.number().map(|number| TREE.lock().entries[number as usize].share);
+    number.and_then(|number| Share::new(number as usize)).unwrap_or(Share::FIRST)
+}
+
 impl Tree {
     /// Takes an entry, or `None` if there is none or the parent is too deep.
     fn take(&mut self, parent: Option<&PoolArc<Account>>, grant: &Limits) -> Option<u32> {
@@ -130,7 +147,20 @@ impl Tree {
             self.free = entry.next;
         }
         *entry = Entry { parent: parent.cloned(), grant: *grant, depth, ..Entry::free(NONE) };
+        self.entries[number as usize].share = match above {
+            Some(above) if depth > 1 => self.entries[above as usize].share,
+            Some(_) => self.take_share(),
+            None => 0,
+        };
         Some(number)
+    }
+
+    /// Takes a share for a child of the root: one that the fewest have.
+    fn take_share(&mut self) -> u32 {
+        let all = 1..SHARES;
+        let share = all.min_by_key(|share| self.sharers[*share]).unwrap_or(0);
+        self.sharers[share] += 1;
+        share as u32
     }
 
     /// Puts an account in its place below its parent.
@@ -149,8 +179,11 @@ impl Tree {
 
     fn remove(&mut self, number: u32) -> (Option<PoolArc<Account>>, Limits) {
         let free = Entry::free(self.free);
-        let Entry { account, parent, grant, previous, next, .. } =
+        let Entry { account, parent, grant, previous, next, depth, share, .. } =
             core::mem::replace(&mut self.entries[number as usize], free);
+        if depth == 1 {
+            self.sharers[share as usize] -= 1;
+        }
         self.free = number;
         let above = parent.as_ref().and_then(|parent| parent.number());
         if let (Some(_), Some(above)) = (account, above) {

@@ -4,19 +4,21 @@
 //! to know: what the word there means to programs. A queue is found by a hash that no program knows, so
 //! that none can make others' places share one with a crowd of its own.
 
-use super::queue::WaitQueue;
+use super::queue::MixedQueue;
 use super::{Process, Thread};
 use crate::memory::machine::Hardware;
+use crate::trap;
 use core::ptr;
 use core::sync::atomic::{AtomicU64, Ordering};
 use vellum_abi::{MAX_WAKE, WaitFlags};
 use vellum_vm::addr::UserPointer;
+use vellum_vm::machine::Machine;
 use vellum_vm::object::MemoryObject;
 use vellum_vm::ops::AccessRefusal;
 
 const QUEUES: usize = 512;
 
-static PLACES: [WaitQueue; QUEUES] = [const { WaitQueue::new() }; QUEUES];
+static PLACES: [MixedQueue; QUEUES] = [const { MixedQueue::new() }; QUEUES];
 /// What the hash starts with.
 static SECRET: AtomicU64 = AtomicU64::new(0);
 
@@ -64,7 +66,7 @@ impl Place {
     }
 
     /// Returns the queue of the place, which others may share.
-    pub fn queue(self) -> &'static WaitQueue {
+    pub fn queue(self) -> &'static MixedQueue {
         // The finaliser of MurmurHash3, twice: a few instructions, and every bit changes half of all.
         let mix = |word: u64| {
             let word = (word ^ word >> 33).wrapping_mul(0xff51_afd7_ed55_8ccd);
@@ -75,9 +77,10 @@ impl Place {
         &PLACES[hash as usize % QUEUES]
     }
 
-    /// Wakes up to `count` threads that wait here, the longest first. Returns how many.
-    pub fn wake(self, count: u64) -> u64 {
-        self.queue().wake_some(count, |thread| self.is_awaited_by(thread))
+    /// Wakes up to `count` threads that wait here, the longest first; calls `pause_fn` now and then, without any
+    /// lock. Returns how many.
+    pub fn wake(self, count: u64, pause_fn: impl FnMut()) -> u64 {
+        self.queue().wake_some(count, |thread| self.is_awaited_by(thread), pause_fn)
     }
 
     /// Returns whether a thread of the queue waits here. Nobody keeps the object where one waits: if it is
@@ -108,7 +111,12 @@ pub(super) fn clear_and_wake(process: &Process, address: u64) -> Result<(), Acce
     let pointer = UserPointer::new(address);
     process.space.write_page(pointer.untagged(), &[0; 4])?;
     for flags in [WaitFlags::NONE, WaitFlags::SHARED] {
-        Place::of(process, pointer, flags).wake(MAX_WAKE);
+        // The thread that ends goes nowhere from here: what it is interrupted for is looked at next.
+        Place::of(process, pointer, flags).wake(MAX_WAKE, || {
+            if Hardware.should_pause() {
+                trap::serve_interrupts();
+            }
+        });
     }
     Ok(())
 }

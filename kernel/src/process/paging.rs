@@ -156,5 +156,5 @@ pub fn wake(object: &PoolArc<MemoryObject<Hardware>>, index: u64) {
         matches!(&*waiting, Some(Wait::Page(other, page))
             if *page == index && ptr::eq(&raw const **other, &raw const **object))
     };
-    Place::of_page(object, index).queue().wake_some(MAX_WAKE, is_meant);
+    Place::of_page(object, index).queue().wake_some(MAX_WAKE, is_meant, || {});
 }

@@ -9,6 +9,7 @@ use super::{Ending, Wait, scheduler};
 use crate::arch::context::Context;
 use crate::arch::thread_registers::ThreadRegisters;
 use crate::ipc::{Handling, Report, report};
+use crate::memory::accounts;
 use crate::memory::machine::Hardware;
 use crate::memory::pools::PoolArc;
 use crate::percpu;
@@ -16,7 +17,7 @@ use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering}
 use spin::Mutex;
 use spin::mutex::SpinMutex;
 use vellum_abi::{Error, ExitKind, ExitReport, TagMode};
-use vellum_sched::{Link, Member, Priority, Queued, Sleeper, Stop, Task, Timed, Timer};
+use vellum_sched::{Link, Member, Priority, Queued, Share, Sleeper, Stop, Task, Timed, Timer};
 use vellum_vm::account::Account;
 use vellum_vm::error::VmError;
 use vellum_vm::machine::Pools;
@@ -88,6 +89,8 @@ pub struct Thread {
     siblings: Link<SpinMutex<()>, PoolArc<Thread>>,
     /// The CPU whose queue it is in, or that ran it last.
     cpu: AtomicUsize,
+    /// With whom it shares its turns.
+    share: Share,
     /// The number of its priority.
     priority: AtomicU8,
     /// Whether it has to end, whatever becomes of its process.
@@ -132,6 +135,7 @@ impl Thread {
             rank: AtomicU64::new(0),
             queued: Link::new(),
             siblings: Link::new(),
+            share: accounts::share(process.account()),
             cpu: AtomicUsize::new(percpu::id()),
             priority: AtomicU8::new(priority.min(process.ceiling).number()),
             doomed: AtomicBool::new(false),
@@ -356,6 +360,11 @@ impl Task for Thread {
     fn priority(&self) -> Priority {
         // What is stored was a priority.
         Priority::new(u64::from(self.priority.load(Ordering::SeqCst))).unwrap_or(Priority::LOWEST)
+    }
+
+    #[inline]
+    fn share(&self) -> Share {
+        self.share
     }
 
     #[inline]

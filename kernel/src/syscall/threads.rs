@@ -3,15 +3,18 @@
 use super::user::copy_in;
 use super::{Answer, Request, Result, user};
 use crate::ipc::{Report, report};
+use crate::memory::machine::Hardware;
 use crate::memory::pools::PoolArc;
 use crate::process::address::{Place, WordWait};
 use crate::process::handle::Object;
-use crate::process::{Outcome, Process, Thread, Wait, timing};
+use crate::process::{Outcome, Process, Thread, Wait, scheduler, timing};
+use crate::trap;
 use vellum_abi::{
     Error, Handle, MAX_WAKE, RegisterSet, Registers, Rights, VectorRegisters, WaitFlags,
 };
 use vellum_sched::{Priority, Task};
 use vellum_vm::addr::UserPointer;
+use vellum_vm::machine::Machine;
 
 /// Bytes of a word that threads wait at.
 const WORD: u64 = 4;
@@ -159,7 +162,15 @@ pub(super) fn address_wake(request: &Request<'_>) -> Result {
     let [address, count, flags, ..] = *request.arguments;
     let flags = WaitFlags::from_bits(flags).ok_or(Error::InvalidFlags)?;
     let place = Place::of(request.process(), word_at(address)?, flags);
-    Ok(Answer::Value(place.wake(count.min(MAX_WAKE))))
+    let (mut paused, mut slice_over) = (false, false);
+    let woken = place.wake(count.min(MAX_WAKE), || {
+        if Hardware.should_pause() {
+            (paused, slice_over) = (true, trap::serve_interrupts() || slice_over);
+        }
+    });
+    // What came meanwhile may be more urgent.
+    let outcome = if paused { scheduler::interrupted(slice_over) } else { Outcome::Resume };
+    Ok(Answer::Then(woken, outcome))
 }
 
 /// Returns the pointer to a word that threads wait at.

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use vellum_model::{Single, SpinMutex};
-use vellum_sched::{Link, List, Member, Priority, Queued, Ready, Task};
+use vellum_sched::{Crowd, Found, Link, List, Member, Priority, Queued, Ready, Share, Task};
 
 struct Item {
     number: usize,
@@ -25,6 +25,10 @@ impl Member<Queued> for Item {
 impl Task for Item {
     fn priority(&self) -> Priority {
         Priority::new(self.priority).expect("a priority")
+    }
+
+    fn share(&self) -> Share {
+        Share::FIRST
     }
 
     fn cpu(&self) -> &AtomicUsize {
@@ -59,7 +63,7 @@ fn lists_do_what_a_vector_does() {
     for _ in 0..20_000 {
         let (number, list) = (random(9), random(2));
         let is_free = vectors.iter().all(|vector| !vector.contains(&number));
-        match random(5) {
+        match random(4) {
             0 if is_free => {
                 lists[list].push_back(items[number].clone());
                 vectors[list].push_back(number);
@@ -73,11 +77,6 @@ fn lists_do_what_a_vector_does() {
                 assert_eq!(popped, vectors[list].pop_front());
             }
             3 => {
-                let taken = lists[list].take(|item| item.number >= number).map(|item| item.number);
-                let place = vectors[list].iter().position(|other| *other >= number);
-                assert_eq!(taken, place.and_then(|place| vectors[list].remove(place)));
-            }
-            4 => {
                 let place = vectors[list].iter().position(|other| *other == number);
                 assert_eq!(lists[list].remove(&items[number]), place.is_some());
                 place.map(|place| vectors[list].remove(place));
@@ -94,7 +93,7 @@ fn lists_do_what_a_vector_does() {
 #[test]
 fn the_most_urgent_comes_first_and_equals_in_order() {
     let items = items(6, |number| [4, 31, 0, 31, 4, 0][number]);
-    let mut ready = Ready::<Item>::new();
+    let mut ready = Box::new(Ready::<Item>::new());
     let pushed: Vec<_> = items.iter().map(|item| ready.push(item.clone()).number()).collect();
     assert_eq!(pushed, [4, 31, 0, 31, 4, 0]);
     assert!(ready.remove(&items[4]) && !ready.remove(&items[4]));
@@ -105,4 +104,76 @@ fn the_most_urgent_comes_first_and_equals_in_order() {
     }
     assert_eq!(order, [1, 3, 4, 0, 2, 5]);
     assert_eq!((ready.top(), ready.present()), (None, 0));
+}
+
+#[test]
+fn a_search_looks_once_at_everybody_who_was_there() {
+    let items = items(12, |_| 0);
+    let mut random = numbers();
+    for _ in 0..2000 {
+        let mut crowd = Crowd::<Item, Queued>::new();
+        let mut here: Vec<usize> = (0..8).collect();
+        here.iter().for_each(|number| crowd.push_back(items[*number].clone()));
+        let searches = [random(2), random(2)];
+        // What each search looks for: even or odd numbers, and whom it must find unless they leave before.
+        let mut wanted =
+            searches.map(|kind| here.iter().copied().filter(|n| n % 2 == kind).collect());
+        let mut found: [Vec<usize>; 2] = Default::default();
+        (0..2).for_each(|cpu| crowd.begin(cpu));
+        let mut over = [false; 2];
+        while over != [true; 2] {
+            let (cpu, number) = (random(2), random(12));
+            match random(4) {
+                0 => {
+                    let was_here = here.contains(&number);
+                    assert_eq!(crowd.remove_if(&items[number], || true), was_here);
+                    here.retain(|other| *other != number);
+                    wanted
+                        .iter_mut()
+                        .for_each(|list: &mut Vec<usize>| list.retain(|n| *n != number));
+                }
+                1 if !here.contains(&number) => {
+                    crowd.push_back(items[number].clone());
+                    here.push(number);
+                }
+                _ if over[cpu] => {}
+                _ => {
+                    match crowd.step(cpu, 1 + random(3), |item| item.number % 2 == searches[cpu]) {
+                        Found::One(item) => {
+                            here.retain(|other| *other != item.number);
+                            found[cpu].push(item.number);
+                            // Somebody who came again counts for nobody who was there.
+                            wanted.iter_mut().for_each(|list| list.retain(|n| *n != item.number));
+                        }
+                        Found::NotYet => {}
+                        Found::Nobody => {
+                            over[cpu] = true;
+                            assert_eq!(wanted[cpu], [], "who was there is found");
+                            crowd.end(cpu);
+                        }
+                    }
+                }
+            }
+        }
+        here.iter().for_each(|number| assert!(crowd.remove_if(&items[*number], || true)));
+        assert!(items.iter().all(|item| Arc::strong_count(item) == 1), "a search keeps who left");
+    }
+}
+
+#[test]
+fn a_search_ends_whoever_comes_meanwhile() {
+    let items = items(3, |_| 0);
+    let mut crowd = Crowd::<Item, Queued>::new();
+    items.iter().for_each(|item| crowd.push_back(item.clone()));
+    crowd.begin(0);
+    let mut looks = 0;
+    while !matches!(crowd.step(0, 1, |_| false), Found::Nobody) {
+        looks += 1;
+        // Whoever was looked at leaves and comes again.
+        let item = &items[(looks - 1) % 3];
+        assert!(crowd.remove_if(item, || true));
+        crowd.push_back(item.clone());
+    }
+    assert_eq!(looks, 3);
+    items.iter().for_each(|item| assert!(crowd.remove_if(item, || true)));
 }

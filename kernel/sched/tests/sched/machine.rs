@@ -9,7 +9,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use vellum_model::{Family, SpinMutex};
-use vellum_sched::{Cpus, Link, Machine, Member, Priority, Queued, Task, Turn};
+use vellum_sched::{Cpus, Link, Machine, Member, Priority, Queued, Share, Task, Turn};
 
 /// CPUs that an explorer interleaves, one a thread of its own.
 pub(crate) struct Explored;
@@ -77,6 +77,7 @@ pub(crate) struct Thread {
     link: Link<SpinMutex<Explored>, Arc<Thread>>,
     cpu: AtomicUsize,
     priority: AtomicU8,
+    share: Share,
     body: Body,
 }
 
@@ -92,6 +93,10 @@ impl Member<Queued> for Thread {
 impl Task for Thread {
     fn priority(&self) -> Priority {
         Priority::new(u64::from(self.priority.load(Ordering::SeqCst))).expect("a priority")
+    }
+
+    fn share(&self) -> Share {
+        self.share
     }
 
     fn cpu(&self) -> &AtomicUsize {
@@ -112,10 +117,11 @@ impl System {
         Arc::new(System { cpus: Cpus::new(), count, left: AtomicUsize::new(threads) })
     }
 
-    /// Makes a thread that last ran on a CPU.
+    /// Makes a thread that last ran on a CPU. Threads that begin on the same one are of the same share.
     pub(crate) fn thread(priority: u8, cpu: usize, body: Body) -> Arc<Thread> {
+        let share = Share::new(cpu).expect("fewer CPUs than shares");
         let (cpu, priority) = (AtomicUsize::new(cpu), AtomicU8::new(priority));
-        Arc::new(Thread { link: Link::new(), cpu, priority, body })
+        Arc::new(Thread { link: Link::new(), cpu, priority, share, body })
     }
 
     /// Changes a thread's priority.

@@ -5,5 +5,6 @@
 mod lists;
 mod machine;
 mod races;
+mod shares;
 mod stops;
 mod timers;

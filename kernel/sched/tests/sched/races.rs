@@ -12,7 +12,7 @@ pub(crate) fn explore(race_fn: fn()) {
     let count = number.unwrap_or(4000);
     let config = || {
         let mut config = Config::new();
-        config.stack_size = 1 << 18;
+        config.stack_size = 1 << 20;
         config
     };
     Runner::new(RandomScheduler::new_from_seed(1, count), config()).run(race_fn);
