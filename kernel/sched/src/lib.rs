@@ -2,7 +2,7 @@
 //!
 //! Owns: intrusive lists ([`list`]), searches of long ones ([`crowd`]), the threads of one CPU that could run, by priority and share ([`ready`]),
 //! how several CPUs share the work ([`cpus`]), whose time is over and when ([`wheel`], [`timers`]), and why
-//! a wait ends early ([`stop`]). Refuses to know: what a thread is, how one is switched
+//! a wait ends early ([`stop`]); and a lock that lets nobody starve ([`fair`]). Refuses to know: what a thread is, how one is switched
 //! to, and what interrupts a CPU: the kernel plugs these in by [`Machine`], [`Task`] and [`Sleeper`], tests
 //! plug in what an explorer can interleave. Nothing here allocates, blocks or can fail.
 //!
@@ -15,6 +15,7 @@
 
 pub mod cpus;
 pub mod crowd;
+pub mod fair;
 pub mod list;
 pub mod ready;
 pub mod stop;

@@ -6,8 +6,9 @@
 
 use core::hint::spin_loop;
 use core::sync::atomic::{AtomicU64, Ordering};
-use lock_api::{RawMutex, RawRwLock};
+use lock_api::{GuardNoSend, RawMutex, RawRwLock};
 use spin::mutex::SpinMutex;
+use vellum_sched::fair::{FairLock, Waiting};
 
 /// How often somebody had to wait.
 static WAITS: AtomicU64 = AtomicU64::new(0);
@@ -17,21 +18,29 @@ pub fn waits() -> u64 {
     WAITS.load(Ordering::Relaxed)
 }
 
-/// Waits until an attempt succeeds, the first having failed.
-#[cold]
-#[inline(never)]
-fn wait(try_fn: impl Fn() -> bool) {
-    WAITS.fetch_add(1, Ordering::Relaxed);
-    while !try_fn() {
+/// How a CPU waits here.
+pub enum Spinning {}
+
+impl Waiting for Spinning {
+    #[inline]
+    fn wait() {
         spin_loop();
     }
+}
+
+/// Counts somebody who has to wait, and lets him.
+#[cold]
+#[inline(never)]
+fn wait(wait_fn: impl FnOnce()) {
+    WAITS.fetch_add(1, Ordering::Relaxed);
+    wait_fn();
 }
 
 /// A lock of short critical sections.
 pub struct Mutex(SpinMutex<()>);
 
-/// A lock that is shared or exclusive.
-pub struct RwLock(spin::RwLock<()>);
+/// A lock that is shared or exclusive, which neither can starve.
+pub struct RwLock(FairLock<Spinning>);
 
 // SAFETY: Every operation is the inner lock's, which excludes as the trait demands.
 unsafe impl RawMutex for Mutex {
@@ -41,7 +50,11 @@ unsafe impl RawMutex for Mutex {
     #[inline]
     fn lock(&self) {
         if !RawMutex::try_lock(&self.0) {
-            wait(|| RawMutex::try_lock(&self.0));
+            wait(|| {
+                while !RawMutex::try_lock(&self.0) {
+                    spin_loop();
+                }
+            });
         }
     }
 
@@ -57,44 +70,42 @@ unsafe impl RawMutex for Mutex {
     }
 }
 
-// SAFETY: As for the mutex.
+// SAFETY: As for the mutex: who has taken the inner lock is alone, who shares it is among sharers.
 unsafe impl RawRwLock for RwLock {
-    const INIT: RwLock = RwLock(<spin::RwLock<()> as RawRwLock>::INIT);
-    type GuardMarker = <spin::RwLock<()> as RawRwLock>::GuardMarker;
+    const INIT: RwLock = RwLock(FairLock::new());
+    type GuardMarker = GuardNoSend;
 
     #[inline]
     fn lock_shared(&self) {
-        if !self.0.try_lock_shared() {
-            wait(|| self.0.try_lock_shared());
+        if !self.0.try_share() {
+            wait(|| self.0.share_in_turn());
         }
     }
 
     #[inline]
     fn try_lock_shared(&self) -> bool {
-        self.0.try_lock_shared()
+        self.0.try_share()
     }
 
     #[inline]
     unsafe fn unlock_shared(&self) {
-        // SAFETY: The caller shares this lock, which is shared as the inner one is.
-        unsafe { self.0.unlock_shared() };
+        self.0.end_sharing();
     }
 
     #[inline]
     fn lock_exclusive(&self) {
-        if !self.0.try_lock_exclusive() {
-            wait(|| self.0.try_lock_exclusive());
+        if !self.0.try_take() {
+            wait(|| self.0.take_in_turn());
         }
     }
 
     #[inline]
     fn try_lock_exclusive(&self) -> bool {
-        self.0.try_lock_exclusive()
+        self.0.try_take()
     }
 
     #[inline]
     unsafe fn unlock_exclusive(&self) {
-        // SAFETY: The caller has this lock for itself, as it has the inner one.
-        unsafe { self.0.unlock_exclusive() };
+        self.0.let_go();
     }
 }

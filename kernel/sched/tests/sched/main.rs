@@ -2,6 +2,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "tests on the host may allocate")]
 
+mod fair;
 mod lists;
 mod machine;
 mod races;
