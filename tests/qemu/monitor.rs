@@ -224,7 +224,23 @@ fn faults_are_walked_under_each_policy() -> Result<(), Failed> {
     session.check("fault", &["read-share", "write-copy", "bytes_copied"])?;
     session.check("policy wrap", &["under Wrap"])?;
     session.check("fault", &["read   finds 0xa5", "write-copy"])?;
-    session.check("policy", &["* Wrap", "  ReferencePage"])?;
+    session.check("policy", &["* Wrap", "  ReferencePage", "  UserPagerReference"])?;
+    // A pager in another process: what it did stands beside what happened here.
+    session.check("policy user_pager_reference", &["under UserPagerReference"])?;
+    let named = ["read   finds 0xa5", "read-share", "pager asked, and answered      +1"];
+    session.check("fault read", &named)?;
+    let absent = ["pager asked", "write-copy", "bytes_filled", "is private"];
+    session.check("fault", &absent)?;
+    session.check("policy UserPagerMoveI\t", &["under UserPagerMoveInPlace"])?;
+    let moved =
+        ["finds 0xa5", "the object's own frame", "pager asked", "pages_populated", "no fault"];
+    session.check("fault", &moved)?;
+    session.check("policy userpagermove", &["under UserPagerMove from"])?;
+    session.check("fault write", &["write-copy", "pager asked", "bytes_copied", "is private"])?;
+    let answer = session.enter("ps")?;
+    if answer.contains("pager") {
+        return Err(format!("the pager is still there: {answer:?}").into());
+    }
     session.leave("exit\r")
 }
 

@@ -82,6 +82,8 @@ pub mod testing;
 pub mod threads;
 #[cfg(target_os = "none")]
 pub mod time;
+#[cfg(target_os = "none")]
+pub mod ways;
 
 #[cfg(target_os = "none")]
 pub use {

@@ -1,7 +1,7 @@
 //! Services: processes that others ask by messages.
 //!
 //! Owns: how a service is started, how it answers, and the words of each one's messages ([`console`],
-//! [`processes`]), with the side that asks. The side that answers is a program of `user/src/bin`. Refuses to
+//! [`processes`], [`pager`]), with the side that asks. The side that answers is a program of `user/src/bin`. Refuses to
 //! know: what a service does.
 //!
 //! A question's first word says what is asked (bits 7:0) and how long what follows is (above). An answer's
@@ -15,6 +15,8 @@ pub mod ring;
 
 #[cfg(target_os = "none")]
 pub mod console;
+#[cfg(target_os = "none")]
+pub mod pager;
 #[cfg(target_os = "none")]
 pub mod pl011;
 #[cfg(target_os = "none")]

@@ -1,30 +1,29 @@
-//! The sweep: what each policy costs, by what a program does with its pages.
+//! The sweep: what each way to fill pages costs, by what a program does with them.
 //!
-//! Owns: the mixes, the measuring and the table. Refuses to know: how a policy works. Each value is one
-//! mapping of [`PAGES`] pages of one byte: mapped, used, unmapped.
+//! Owns: the mixes and the measuring; [`show`] has the table. Refuses to know: what ways there are and how they
+//! work ([`crate::ways`]). Each value is one mapping of [`PAGES`] pages of one byte: mapped, used, unmapped. All
+//! that is done for it counts, in this program, in the kernel and in a pager.
 //!
 //! Source: David Hildenbrand's question in the thread of "[PATCH v5] mm: introduce reference pages",
 //! which the thread's own benchmark cannot answer, as it only writes.
 
-use crate::figures::{Figure, Hundredths};
-use crate::mapping::{MapRequest, PAGE};
-use crate::testing::{Change, stat};
-use crate::{Mapping, MemoryObject, counter, println, system};
-use vellum_abi::{Error, Policy};
+mod table;
+
+pub use table::show;
+
+use crate::figures::Hundredths;
+use crate::mapping::PAGE;
+use crate::services::Trouble;
+use crate::services::pager::Pager;
+use crate::testing::{self, Change, stat};
+use crate::ways::{Content, Shown, Way};
+use crate::{Mapping, calls, counter};
+use vellum_abi::{Error, Stat};
 
 /// The pages of a mapping.
 pub const PAGES: usize = 1000;
 /// The percentages of pages only read that the line has; the others are read and then written.
 pub const LINE: [usize; 11] = [0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100];
-/// Every policy, with its name in figures.
-const POLICIES: [(Policy, &str); 6] = [
-    (Policy::ReferencePage, "reference_page"),
-    (Policy::Eager, "eager"),
-    (Policy::PatternOnAnyFault, "pattern_on_any_fault"),
-    (Policy::InMapping, "in_mapping"),
-    (Policy::Object, "object"),
-    (Policy::Wrap, "wrap"),
-];
 /// Mixes off the line, with their names in figures.
 const MIXES: [(Mix, &str); 8] = [
     (Mix::of(1000, 0, 0, 0), "untouched"),
@@ -82,8 +81,8 @@ impl Mix {
     }
 }
 
-/// What a policy costs for a mix.
-#[derive(Clone, Copy, Debug)]
+/// What a way costs for a mix, the program's pager included if there is one.
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Cost {
     counted: Option<u64>,
     /// Frames in use after the accesses, reference frames included, tables not.
@@ -94,58 +93,97 @@ pub struct Cost {
     pub faults: i64,
     /// TLB maintenance before the mapping went.
     pub tlbi: i64,
+    /// How often a pager was asked.
+    pub wishes: u64,
 }
 
 impl Cost {
-    /// Returns the instructions from `map` to the end of `unmap`; 0 where nothing counts them.
+    /// Returns the instructions from `map` to the end of `unmap`; 0 where nothing counts them. Under a pager
+    /// what is there for this mapping alone is made and ends between them.
     #[must_use]
     pub fn instructions(&self) -> i64 {
         self.counted.and_then(|count| i64::try_from(count).ok()).unwrap_or(0)
     }
 }
 
-/// Makes what a policy maps: an object of the byte.
-fn object(policy: Policy) -> Result<MemoryObject, Error> {
-    match policy {
-        Policy::PatternOnAnyFault => MemoryObject::frameless(&[PATTERN]),
-        Policy::Wrap => {
-            let object = MemoryObject::wrap(PAGE as u64)?;
-            MapRequest::of(object.handle(), PAGE).shared().map()?.fill(PATTERN);
-            Ok(object)
-        }
-        _ => MemoryObject::pattern(PATTERN),
+/// What measures: this program and its pager, which share an account.
+#[derive(Debug)]
+pub struct Sweep {
+    pager: Pager,
+}
+
+/// Counters of the program and of its pager.
+struct Both([Stat; 2]);
+
+impl Both {
+    /// Returns by how much a counter of both has grown.
+    fn grown(&self, after: &Both, count_fn: impl Fn(&Change) -> i64) -> i64 {
+        let pairs = self.0.iter().zip(&after.0);
+        pairs.map(|(before, after)| count_fn(&Change::between(before, after))).sum()
     }
 }
 
-/// Measures a policy: once for the counters, which also fills caches, then for instructions.
-///
-/// # Errors
-/// What the kernel refused.
-pub fn measure(policy: Policy, mix: Mix) -> Result<Cost, Error> {
-    let nothing = stat();
-    let object = object(policy)?;
-    let request = MapRequest::of(object.handle(), PAGES * PAGE).under(policy);
-    let before = stat();
-    let pages = request.map()?;
+impl Sweep {
+    /// Starts the pager.
+    ///
+    /// # Errors
+    /// Those of [`Pager::start`].
+    pub fn new() -> Result<Sweep, Trouble> {
+        Ok(Sweep { pager: Pager::start(&testing::archive())? })
+    }
+
+    /// Stops the pager.
+    ///
+    /// # Errors
+    /// Those of [`Pager::stop`].
+    pub fn end(self) -> Result<(), Trouble> {
+        self.pager.stop()
+    }
+
+    /// Measures a way: once for the counters, which also fills caches, then for instructions.
+    ///
+    /// # Errors
+    /// What the kernel or the pager refused.
+    pub fn measure(&self, way: Way, mix: Mix) -> Result<Cost, Trouble> {
+        let nothing = self.both()?;
+        let content = Content::of_byte(way, PATTERN, &self.pager)?;
+        let before = self.both()?;
+        let (pages, shown) = map(&content)?;
+        mix.touch(&pages);
+        let after = self.both()?;
+        pages.unmap()?;
+        let wishes = shown.end()?;
+        let mut result = Ok(());
+        let counted = counter::instructions(|| result = use_once(&content, mix));
+        result?;
+        let tables = nothing.grown(&after, |change| change.pt_frames);
+        let frames = Change::between(&nothing.0[0], &after.0[0]).account_frames - tables;
+        Ok(Cost {
+            counted,
+            frames,
+            bytes: before.grown(&after, Change::kernel_bytes_written),
+            faults: before.grown(&after, |change| change.faults() - change.pages_populated),
+            tlbi: before.grown(&after, |change| change.tlbi_count),
+            wishes,
+        })
+    }
+
+    fn both(&self) -> Result<Both, Error> {
+        Ok(Both([stat(), calls::stat(self.pager.process().handle())?]))
+    }
+}
+
+fn map<'a>(content: &Content<'a>) -> Result<(Mapping, Shown<'a>), Trouble> {
+    let shown = content.begin(PAGES * PAGE)?;
+    Ok((shown.request().map()?, shown))
+}
+
+/// All that a program does with a mapping of the content.
+fn use_once(content: &Content<'_>, mix: Mix) -> Result<(), Trouble> {
+    let (pages, shown) = map(content)?;
     mix.touch(&pages);
-    let after = stat();
     pages.unmap()?;
-    let mut result = Ok(());
-    let counted = counter::instructions(|| {
-        result = request.map().and_then(|pages| {
-            mix.touch(&pages);
-            pages.unmap()
-        });
-    });
-    result?;
-    let (all, change) = (Change::between(&nothing, &after), Change::between(&before, &after));
-    Ok(Cost {
-        counted,
-        frames: all.account_frames - all.pt_frames,
-        bytes: change.kernel_bytes_written(),
-        faults: change.faults() - change.pages_populated,
-        tlbi: change.tlbi_count,
-    })
+    shown.end().map(|_| ())
 }
 
 /// Returns at which percentage a difference that falls along the line is zero.
@@ -160,84 +198,4 @@ pub fn crossover(line: &[(usize, i64)]) -> Option<Hundredths> {
         let way = (to - from) as i128 * i128::from(above);
         Hundredths::ratio(from as i128 * drop + way, u64::try_from(drop).ok()?)
     })
-}
-
-/// Measures everything and prints the tables, and the figures for the host tool if they are asked for.
-///
-/// # Errors
-/// What the kernel refused.
-pub fn show(figures: bool) -> Result<(), Error> {
-    println!("One mapping of {PAGES} pages of one byte: mapped, used, unmapped.");
-    println!("Instructions in thousands, frames, KiB of frames that the kernel wrote.");
-    heading();
-    for (mix, name) in MIXES {
-        row(mix, format_args!("{name}"), figures)?;
-    }
-    println!();
-    println!("Pages only read, in per cent; the others are read and then written:");
-    heading();
-    let mut behind = [(0, 0); LINE.len()];
-    for (point, share) in behind.iter_mut().zip(LINE) {
-        let costs = row(Mix::line(share), format_args!("line_{share}_read_only"), figures)?;
-        *point = (share, costs[0].instructions() - costs[2].instructions());
-    }
-    println!();
-    match crossover(&behind) {
-        Some(value) => {
-            println!("reference_page takes fewer instructions than pattern_on_any_fault from");
-            println!("{value} % of pages only read; it never takes more frames than one more.");
-            print_figure(figures, format_args!("crossover"), "read_only_share", "percent", value);
-        }
-        None => println!("The line has no crossover."),
-    }
-    println!("Instructions are not cycles.");
-    Ok(())
-}
-
-fn heading() {
-    println!();
-    println!("{:<22}{}", "", "instructions/1000, frames, KiB written");
-    for (_, name) in POLICIES {
-        crate::print!("{name:>24}");
-    }
-    println!();
-}
-
-/// Measures every policy for a mix and prints it.
-fn row(
-    mix: Mix,
-    name: core::fmt::Arguments,
-    figures: bool,
-) -> Result<[Cost; POLICIES.len()], Error> {
-    let nothing = Cost { counted: None, frames: 0, bytes: 0, faults: 0, tlbi: 0 };
-    let mut costs = [nothing; POLICIES.len()];
-    println!("{name}");
-    for (cost, (policy, _)) in costs.iter_mut().zip(POLICIES) {
-        *cost = measure(policy, mix)?;
-        let thousands = cost.instructions() / 1000;
-        crate::print!("{thousands:>10}{:>6}{:>8}", cost.frames, cost.bytes / 1024);
-    }
-    println!();
-    for (cost, (_, policy)) in costs.iter().zip(POLICIES) {
-        let case = format_args!("{name}_{policy}");
-        if system::instruction_counter() {
-            print_figure(figures, case, "instructions", "instructions", cost.instructions());
-        }
-        print_figure(figures, case, "frames", "frames", cost.frames);
-        print_figure(figures, case, "kernel_bytes_written", "bytes", cost.bytes);
-    }
-    Ok(costs)
-}
-
-fn print_figure(
-    figures: bool,
-    case: core::fmt::Arguments,
-    metric: &str,
-    unit: &str,
-    value: impl core::fmt::Display,
-) {
-    if figures {
-        let suffix = system::figure_suffix();
-        println!("{}", Figure { bench: "sweep", case, suffix, metric, unit, value });
-    }
 }

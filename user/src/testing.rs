@@ -52,7 +52,7 @@ mod warm;
 
 pub use change::{Change, measure, measure_value, stat};
 pub use checks::{report, require, require_cpus, require_tags, skip};
-pub use child::{exited_with, load, load_self, load_self_paid_by, run, run_self};
+pub use child::{archive, exited_with, load, load_self, load_self_paid_by, run, run_self};
 pub use contents::{
     Sample, attributes, mixed, mixed_tag, reference, samples, write_bytes, wrong_byte, wrong_tag,
 };

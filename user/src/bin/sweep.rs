@@ -5,12 +5,12 @@
 #![no_std]
 #![no_main]
 
-use vellum_user::abi::Error;
+use vellum_user::services::Trouble;
 use vellum_user::{Arguments, sweep, testing};
 
 vellum_user::entry!(main);
 
-fn main(arguments: &Arguments) -> Result<(), Error> {
+fn main(arguments: &Arguments) -> Result<(), Trouble> {
     testing::warm();
     sweep::show(arguments.has("figures"))
 }

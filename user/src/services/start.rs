@@ -28,8 +28,21 @@ impl Service {
         arguments: &[&str],
         devices: Devices,
     ) -> Result<Service, Trouble> {
+        Service::start_at(Endpoint::new()?, archive, name, arguments, devices)
+    }
+
+    /// As [`Self::start`], at an endpoint that something was done to before.
+    ///
+    /// # Errors
+    /// As for [`Self::start`].
+    pub fn start_at(
+        endpoint: Endpoint,
+        archive: &BootArchive,
+        name: &str,
+        arguments: &[&str],
+        devices: Devices,
+    ) -> Result<Service, Trouble> {
         let file = archive.find(name).ok_or(Trouble::NoProgram)?;
-        let endpoint = Endpoint::new()?;
         let parcel = Some((endpoint.handle(), SERVER));
         let grants = Grants { devices, parcel, ..Grants::default() };
         let words = core::iter::once(name).chain(arguments.iter().copied());

@@ -15,7 +15,12 @@ fn arguments() -> Arguments {
     Arguments::current().expect("the first program has no arguments")
 }
 
-fn archive() -> BootArchive {
+/// Returns the archive that this program was handed.
+///
+/// # Panics
+/// If there is none, or it is broken.
+#[must_use]
+pub fn archive() -> BootArchive {
     *ARCHIVE.lock().get_or_insert_with(|| {
         let (handle, length) = arguments().archive().expect("the archive was handed over");
         match BootArchive::open(handle, length) {

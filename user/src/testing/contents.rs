@@ -97,11 +97,16 @@ impl Sample {
         (self.byte_fn)(offset % MIXED.0.len())
     }
 
+    /// Returns the object's handle; [`Handle::ANONYMOUS`] for zeros.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        self.object.as_ref().map_or(Handle::ANONYMOUS, MemoryObject::handle)
+    }
+
     /// Returns a request for a readable and writable mapping with these bits besides.
     #[must_use]
     pub fn request(&self, length: usize, more: Protection) -> MapRequest {
-        let object = self.object.as_ref().map_or(Handle::ANONYMOUS, MemoryObject::handle);
-        let request = MapRequest::of(object, length);
+        let request = MapRequest::of(self.handle(), length);
         MapRequest { protection: request.protection | more, ..request }
     }
 

@@ -5,10 +5,10 @@ use crate::{fault, look, run};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use vellum_user::abi::Policy;
 use vellum_user::loader::BootArchive;
 use vellum_user::services::Trouble;
 use vellum_user::services::processes::Processes;
+use vellum_user::ways::Way;
 
 /// What a command takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +47,13 @@ const COMMANDS: &[Command] = &[
         run::run,
     ),
     command("kill", Takes::Process, "PID", "ends a process", run::kill),
-    command("policy", Takes::Policy, "[NAME]", "policy of the mappings of fault", fault::policy),
+    command(
+        "policy",
+        Takes::Policy,
+        "[NAME]",
+        "how pages of fault's mappings are filled",
+        fault::policy,
+    ),
     command(
         "fault",
         Takes::Accesses,
@@ -103,9 +109,7 @@ pub(crate) fn words(before: &str, archive: &BootArchive, processes: &Processes) 
     match takes {
         Some(Takes::Program) if is_first => look::names(archive),
         Some(Takes::Process) if is_first => numbers(processes),
-        Some(Takes::Policy) if is_first => {
-            Policy::ALL.iter().map(|policy| format!("{policy:?}")).collect()
-        }
+        Some(Takes::Policy) if is_first => Way::ALL.iter().map(|way| format!("{way:?}")).collect(),
         Some(Takes::Accesses) => ["read", "write"].map(String::from).into(),
         _ => Vec::new(),
     }

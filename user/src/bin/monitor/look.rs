@@ -18,8 +18,10 @@ use vellum_user::services::Trouble;
 use vellum_user::services::processes::Listed;
 use vellum_user::{calls, testing};
 
-/// What names of programs begin with that are tests, the first program's, and those of the services.
-const NOT_SHOWN: [&str; 6] = ["row_", "test_", "init", "monitor", "uart", "processes"];
+/// What names of tests begin with.
+const TESTS: [&str; 2] = ["row_", "test_"];
+/// The first program, and those that others start for themselves.
+const PARTS: [&str; 5] = ["init", "monitor", "uart", "processes", "pager"];
 
 /// Shows all processes. Those that have ended are shown this once, with how they did.
 pub(crate) fn processes(session: &mut Session, _: &[&str]) -> Result<Next, Trouble> {
@@ -171,7 +173,7 @@ pub(crate) fn counters(session: &mut Session, words: &[&str]) -> Result<Next, Tr
 }
 
 /// The counters of the whole system.
-const SYSTEM: [&str; 5] =
+pub(crate) const SYSTEM: [&str; 5] =
     ["total_frames", "free_frames", "refpages_live", "processes_live", "pool_bytes"];
 
 /// Shows the machine, and what the kernel uses of it.
@@ -202,7 +204,8 @@ pub(crate) fn names(archive: &vellum_user::loader::BootArchive) -> Vec<String> {
     let own = options::value(archive.options(), RUN).unwrap_or_default();
     let files = archive.archive().files().filter_map(Result::ok);
     let is_program = |name: &str| {
-        name != own && !name.contains('.') && !NOT_SHOWN.iter().any(|start| name.starts_with(start))
+        let is_test = TESTS.iter().any(|start| name.starts_with(start));
+        name != own && !name.contains('.') && !is_test && !PARTS.contains(&name)
     };
     let mut names: Vec<String> =
         files.map(|file| file.name).filter(|name| is_program(name)).map(String::from).collect();

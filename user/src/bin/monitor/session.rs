@@ -7,12 +7,13 @@ use crate::input::{Input, Typed, Woken};
 use alloc::string::String;
 use core::fmt::{self, Write};
 use vellum_user::abi::start::Device;
-use vellum_user::abi::{Error, Handle, Policy, Rights};
+use vellum_user::abi::{Error, Handle, Rights};
 use vellum_user::devices::Devices;
 use vellum_user::loader::BootArchive;
 use vellum_user::services::console::{self, Console};
 use vellum_user::services::processes::{self, Processes};
 use vellum_user::services::{Service, Trouble};
+use vellum_user::ways::Way;
 use vellum_user::{Arguments, Endpoint, Process, calls, testing};
 
 /// The number of the monitor's own process, of the console's service, of the process server, and of the first
@@ -31,8 +32,8 @@ pub(crate) struct Session {
     pub(crate) archive: BootArchive,
     pub(crate) input: Input,
     pub(crate) processes: Processes,
-    /// The policy of the mappings that the next commands make.
-    pub(crate) policy: Policy,
+    /// How pages of the mappings that the next commands make get their contents.
+    pub(crate) way: Way,
     uart: Service,
     server: Service,
     console: Console,
@@ -57,10 +58,10 @@ impl Session {
         let console = Console::new(copy(uart.public())?)?;
         let input = Input::new(&console, PROMPT)?;
         let processes = Processes::new(copy(server.public())?)?;
-        let policy = Policy::ReferencePage;
+        let way = Way::ReferencePage;
         // What is present now is in no figure later.
         testing::warm();
-        Ok(Session { archive, input, processes, policy, uart, server, console })
+        Ok(Session { archive, input, processes, way, uart, server, console })
     }
 
     /// Reads lines and does what they say, to the end.
