@@ -236,7 +236,7 @@ fn faults_are_walked_under_each_policy() -> Result<(), Failed> {
         ["finds 0xa5", "the object's own frame", "pager asked", "pages_populated", "no fault"];
     session.check("fault", &moved)?;
     session.check("policy userpagermove", &["under UserPagerMove from"])?;
-    session.check("fault write", &["write-copy", "pager asked", "bytes_copied", "is private"])?;
+    session.check("fault write", &["fresh write", "pager asked", "bytes_copied", "is private"])?;
     let answer = session.enter("ps")?;
     if answer.contains("pager") {
         return Err(format!("the pager is still there: {answer:?}").into());
