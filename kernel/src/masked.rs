@@ -15,9 +15,9 @@ use crate::process::scheduler::Leave;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 const ON: bool = cfg!(feature = "masked");
-/// Instructions of the vectors around the handlers, counted in `vectors.s`: the longest way in and
-/// the longest way out, to another thread.
-const VECTORS: u32 = 21 + 100;
+/// Instructions of the vectors around the handlers, counted in `vectors.s`: the longest way in, which
+/// saves all registers, and the longest way out, to another thread.
+const VECTORS: u32 = 63 + 100;
 
 /// Each CPU's counter at the last such point, and one bit above it; zero outside the kernel.
 static SINCE: [AtomicU64; MAX_CPUS] = [const { AtomicU64::new(0) }; MAX_CPUS];

@@ -5,14 +5,14 @@
 //! vector finds stack and block by one register.
 //!
 //! Nothing in the kernel is interrupted or moved to another CPU, so a block is used by one CPU at
-//! a time without locks. Others only read its counters, which are atomic.
+//! a time without locks. Others only read what is atomic: a counter, and what it has in hand.
 
 use crate::arch::context::Context;
 use crate::arch::timer::Uses;
 use crate::memory::frame_cache::FrameCache;
 use crate::memory::layout::{MAX_CPUS, STACK_SIZE, stack_bottom};
 use crate::memory::pools::PoolArc;
-use crate::process::{Outcome, Process, Thread};
+use crate::process::{InHand, Outcome, Process, Thread};
 use aarch64_cpu::registers::{TPIDR_EL1, Writeable};
 use core::arch::asm;
 use core::cell::{Cell, UnsafeCell};
@@ -34,6 +34,8 @@ pub struct PerCpu {
     pub entry_choice: Cell<u64>,
     /// Which CPU it is.
     id: usize,
+    /// What it has in hand.
+    pub in_hand: InHand,
     /// What its timer is armed for.
     pub timer: Uses,
     /// Free frames at hand.
@@ -59,6 +61,7 @@ pub unsafe fn install(id: usize) -> u64 {
         active: UnsafeCell::new(None),
         entry_choice: Cell::new(u64::MAX),
         id,
+        in_hand: InHand::nothing(),
         timer: Uses::new(),
         frames: FrameCache::new(),
     };
@@ -140,13 +143,21 @@ pub fn set_active(process: Option<PoolArc<Process>>) -> Option<PoolArc<Process>>
 
 /// Returns how many free frames all CPUs have at hand. Exact while no other CPU allocates.
 pub fn frames_at_hand() -> usize {
-    let count = |block: &AtomicPtr<PerCpu>| {
-        let block = block.load(Ordering::Acquire);
-        // SAFETY: A block that is in the table was written before and lives for good; only its
-        // atomic counter is read.
-        unsafe { block.as_ref() }.map_or(0, |block| block.frames.len())
-    };
-    BLOCKS.iter().map(count).sum()
+    blocks().map(|block| block.frames.len()).sum()
+}
+
+/// Returns what each CPU has in hand.
+pub fn in_hand() -> impl Iterator<Item = &'static InHand> {
+    blocks().map(|block| &block.in_hand)
+}
+
+/// Returns the blocks of all CPUs, of which only what is atomic may be used.
+fn blocks() -> impl Iterator<Item = &'static PerCpu> {
+    BLOCKS.iter().filter_map(|block| {
+        // SAFETY: A block that is in the table was written before and lives for good; the callers, which are
+        // above, only read what is atomic.
+        unsafe { block.load(Ordering::Acquire).as_ref() }
+    })
 }
 
 /// Returns whether this CPU's block exists: for the path of a panic.

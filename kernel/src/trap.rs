@@ -1,10 +1,11 @@
 //! Where the vector meets the rest of the kernel.
 //!
-//! Owns: the four ways in and the one way to another thread. Refuses to know: which registers are
-//! saved when. Each function answers how the vector leaves, see [`Leave`].
+//! Owns: the ways in and the one way to another thread. Refuses to know: which registers are
+//! saved when. Most functions answer how the vector leaves, see [`Leave`].
 
 use crate::arch::context::Context;
 use crate::arch::{thread_registers, tlb};
+use crate::ipc::direct::Exchange;
 use crate::ipc::{interrupt, report};
 use crate::masked;
 use crate::memory::frames;
@@ -56,6 +57,15 @@ impl Scene for Faulting<'_> {
 pub extern "C" fn system_call(context: &mut Context) -> Leave {
     masked::enter();
     masked::leave(syscall::dispatch(percpu::current(), context))
+}
+
+/// A supervisor call by which a thread meets another; all its registers are saved. Returns whose the vector
+/// loads next.
+pub extern "C" fn exchange(context: &mut Context) -> *mut Context {
+    masked::enter();
+    let next = scheduler::exchange(Exchange::of(context));
+    masked::end();
+    next
 }
 
 /// A supervisor call of a foreign process: what it means is its handler's to say.

@@ -172,16 +172,16 @@ calls! {
     /// and its answer together; with 0 nothing is sent. After `TimedOut` and `Interrupted` the call may have
     /// been received; an answer to it is refused. Needs WRITE, and TRANSFER of the handle.
     46 EndpointCall "endpoint_call" 6;
-    /// `(endpoint)`: waits for a message. x1 = its handle, or 0; x2 to x5 = its words; x6 = the badge of the
-    /// handle that was called by. A call that was received before and not answered fails. x6 is the timeout.
-    /// Needs READ.
-    47 EndpointReceive "endpoint_receive" 1;
-    /// `(flags, handle, w0, w1, w2, w3)`: answers the call that the thread received last. `flags` are 0.
-    48 EndpointReply "endpoint_reply" 6;
     /// `(endpoint, handle, w0, w1, w2, w3)`: `endpoint_reply`, then `endpoint_receive`. If the answer
     /// fails, nothing is received; after `TimedOut`, `Interrupted` and `PartnerGone` it is given. x6 is the
     /// timeout.
-    49 EndpointReplyReceive "endpoint_reply_receive" 6;
+    47 EndpointReplyReceive "endpoint_reply_receive" 6;
+    /// `(endpoint)`: waits for a message. x1 = its handle, or 0; x2 to x5 = its words; x6 = the badge of the
+    /// handle that was called by. A call that was received before and not answered fails. x6 is the timeout.
+    /// Needs READ.
+    48 EndpointReceive "endpoint_receive" 1;
+    /// `(flags, handle, w0, w1, w2, w3)`: answers the call that the thread received last. `flags` are 0.
+    49 EndpointReply "endpoint_reply" 6;
     /// Makes a notification. x1 = handle with every right but MAP and EXECUTE.
     50 NotificationCreate "notification_create" 0;
     /// `(notification, bits)`: raises bits. Needs WRITE.

@@ -13,6 +13,7 @@
 
 use super::message::Message;
 use super::{Named, endpoint};
+use crate::arch::context::Context;
 use crate::memory::pools::PoolArc;
 use crate::percpu;
 use crate::process::Thread;
@@ -22,42 +23,58 @@ use vellum_abi::{Call, FOR_EVER, Handle, Rights};
 /// The register of a message that holds the timeout.
 const TIMEOUT: usize = 6;
 
+/// What a thread asks for that meets another, as its registers say it.
+pub struct Exchange {
+    is_call: bool,
+    /// The handle.
+    word: u64,
+    message: Message,
+    timeout: u64,
+}
+
 /// Who runs next and is in no queue; or the thread itself that has to take the general way: then nothing
 /// has changed.
-type Met = Result<PoolArc<Thread>, PoolArc<Thread>>;
+pub type Met = Result<PoolArc<Thread>, PoolArc<Thread>>;
 
-/// Serves `endpoint_call` and `endpoint_reply_receive` for a thread that left the kernel with its registers
-/// saved. Returns who runs next, which is in no queue.
-///
-/// # Errors
-/// The thread itself, if it has to take the general way: then nothing has changed.
-#[inline]
-pub fn meet(thread: PoolArc<Thread>) -> Result<PoolArc<Thread>, PoolArc<Thread>> {
-    let registers = thread.context.lock();
-    let (number, word, message) = (registers.x(8), registers.x(0), Message::of(&registers));
-    let timeout = registers.x(TIMEOUT);
-    drop(registers);
-    if message.has_handle() || timeout != FOR_EVER {
-        Err(thread)
-    } else if number == Call::EndpointCall as u64 {
-        call(thread, word, &message)
-    } else {
-        reply_receive(thread, word, &message)
+impl Exchange {
+    /// Reads the registers of a thread that does `endpoint_call` or `endpoint_reply_receive`.
+    #[inline(always)]
+    pub fn of(registers: &Context) -> Exchange {
+        Exchange {
+            is_call: registers.x(8) == Call::EndpointCall as u64,
+            word: registers.x(0),
+            message: Message::of(registers),
+            timeout: registers.x(TIMEOUT),
+        }
+    }
+
+    /// Serves the thread, whose registers are saved. Returns who runs next, which is in no queue.
+    ///
+    /// # Errors
+    /// The thread itself, if it has to take the general way: then nothing has changed.
+    #[inline(always)]
+    pub fn perform(self, thread: PoolArc<Thread>) -> Met {
+        if self.message.has_handle() || self.timeout != FOR_EVER {
+            Err(thread)
+        } else if self.is_call {
+            call(thread, self.word, &self.message)
+        } else {
+            reply_receive(thread, self.word, &self.message)
+        }
     }
 }
 
 /// Hands a call over to a server that waits, which runs next.
-#[inline]
+#[inline(always)]
 fn call(caller: PoolArc<Thread>, word: u64, message: &Message) -> Met {
     let Some((server, badge)) = waiting_server(word) else { return Err(caller) };
     message.put(&server, badge);
-    server.end_wait();
     endpoint::serve(&server, caller);
     Ok(server)
 }
 
 /// Takes the server that waits at an endpoint; returns the badge of the handle too.
-#[inline]
+#[inline(always)]
 fn waiting_server(word: u64) -> Option<(PoolArc<Thread>, u64)> {
     let handles = percpu::active()?.handles.lock();
     let named = find(&handles, word, Rights::WRITE)?;
@@ -66,7 +83,7 @@ fn waiting_server(word: u64) -> Option<(PoolArc<Thread>, u64)> {
 }
 
 /// Answers the caller that a server has, which runs next, and lets the server wait.
-#[inline]
+#[inline(always)]
 fn reply_receive(server: PoolArc<Thread>, word: u64, message: &Message) -> Met {
     let Some(process) = percpu::active() else { return Err(server) };
     let handles = process.handles.lock();
@@ -83,7 +100,7 @@ fn reply_receive(server: PoolArc<Thread>, word: u64, message: &Message) -> Met {
     state.add_server(server);
     drop(state);
     drop(handles);
-    caller.end_wait();
+    caller.waiting.end();
     Ok(caller)
 }
 

@@ -96,17 +96,6 @@ impl State {
     }
 }
 
-/// How a thread waits at an endpoint.
-#[derive(Clone)]
-pub enum Meeting {
-    /// Its call is not yet received.
-    Calls(PoolArc<Endpoint>),
-    /// It receives.
-    Receives(PoolArc<Endpoint>),
-    /// A server has its call.
-    Served(PoolArc<Thread>),
-}
-
 impl Endpoint {
     /// Makes an endpoint; `payer` is charged. Returns what its first handle names.
     ///
@@ -148,7 +137,7 @@ impl Endpoint {
                 report::refuse(&caller, Error::PartnerGone);
                 return Some(caller);
             }
-            *caller.waiting.lock() = Some(Wait::Meeting(Meeting::Calls(this.clone())));
+            caller.waiting.begin(Wait::Calls(this.clone()));
             if caller.is_interrupted() {
                 return Some(caller);
             }
@@ -204,7 +193,7 @@ impl Endpoint {
                     report::refuse(&server, Error::PartnerGone);
                     return Some(server);
                 }
-                *server.waiting.lock() = Some(Wait::Meeting(Meeting::Receives(this.clone())));
+                server.waiting.begin_to_receive(this);
                 if server.is_interrupted() || timing::stops(&server) {
                     return Some(server);
                 }
@@ -269,6 +258,12 @@ impl Endpoint {
         }
     }
 
+    /// Takes a thread out if it calls or receives here and `is_meant_fn`, which is asked under the lock, says
+    /// so.
+    pub fn take_out(&self, thread: &Thread, is_meant_fn: impl FnOnce() -> bool) -> bool {
+        self.state.lock().remove_if(thread, is_meant_fn)
+    }
+
     /// Returns whether no call will ever be received any more.
     pub fn is_closed(&self) -> bool {
         self.receivers.load(Ordering::Acquire) == 0
@@ -298,9 +293,9 @@ fn put_off(endpoint: &PoolArc<Endpoint>, server: PoolArc<Thread>) {
 }
 
 /// Gives a server the caller that it has to answer. The caller is not touched when others can find it.
-#[inline]
+#[inline(always)]
 pub(super) fn serve(server: &PoolArc<Thread>, caller: PoolArc<Thread>) {
-    caller.begin_to_wait(Wait::Meeting(Meeting::Served(server.clone())));
+    caller.waiting.begin(Wait::Served(server.clone()));
     let mut serving = server.serving.lock();
     let caller = serving.insert(caller);
     // Whoever ends the wait may have looked for the caller at the endpoint, before it was said to be here;
@@ -317,7 +312,7 @@ pub(super) fn serve(server: &PoolArc<Thread>, caller: PoolArc<Thread>) {
 #[cold]
 fn end_served(server: &PoolArc<Thread>, caller: PoolArc<Thread>) {
     if let Some(ending) = caller.ending() {
-        Wait::Meeting(Meeting::Served(server.clone())).end(&caller, ending);
+        Wait::Served(server.clone()).end(&caller, ending);
     }
     drop(caller);
     let_go();
@@ -325,12 +320,12 @@ fn end_served(server: &PoolArc<Thread>, caller: PoolArc<Thread>) {
 
 /// Declares that a server, whose endpoint is locked, waits there, and takes the caller that it has to
 /// answer in words; `None`, and nothing has changed, if there is none or the server is not to wait.
-#[inline]
+#[inline(always)]
 pub(super) fn begin_to_receive(
     server: &Thread,
     endpoint: &PoolArc<Endpoint>,
 ) -> Option<PoolArc<Thread>> {
-    server.begin_to_wait(Wait::Meeting(Meeting::Receives(endpoint.clone())));
+    server.waiting.begin_to_receive(endpoint);
     // In this order: see `serve`.
     if server.may_run() && !server.stop.is_asked_for() {
         let caller = server.serving.lock().take_if(|caller| !caller.is_reporting());
@@ -338,7 +333,7 @@ pub(super) fn begin_to_receive(
             return caller;
         }
     }
-    server.end_wait();
+    server.waiting.end();
     None
 }
 
@@ -351,7 +346,7 @@ pub fn reply(server: &PoolArc<Thread>, message: Message) -> Result<PoolArc<Threa
     let caller = server.serving.lock().take().ok_or(Error::InvalidState)?;
     match report::answer(server, &caller, &message) {
         Ok(()) => {
-            caller.end_wait();
+            caller.waiting.end();
             Ok(caller)
         }
         Err(error) => {
@@ -366,25 +361,19 @@ pub fn abandon(server: &Thread) {
     let caller = server.serving.lock().take();
     if let Some(caller) = caller {
         report::refuse(&caller, Error::PartnerGone);
-        caller.end_wait();
+        caller.waiting.end();
         scheduler::make_ready(caller);
     }
 }
 
-/// Takes a thread out if it waits so and `is_meant_fn`, which is asked under the lock of the place, says so.
-pub fn take_out(meeting: &Meeting, thread: &Thread, is_meant_fn: impl FnOnce() -> bool) -> bool {
-    match meeting {
-        Meeting::Calls(endpoint) | Meeting::Receives(endpoint) => {
-            endpoint.state.lock().remove_if(thread, is_meant_fn)
-        }
-        Meeting::Served(server) => {
-            let mut serving = server.serving.lock();
-            let taken = serving.take_if(|caller| is_same(caller, thread) && is_meant_fn());
-            drop(serving);
-            // The server may be gone before the thread has its turn.
-            taken.inspect(|caller| caller.end_wait()).is_some()
-        }
-    }
+/// Takes a thread back from the server that has its call, if it is there and `is_meant_fn`, which is asked
+/// under the lock of what the server serves, says so.
+pub fn take_from(server: &Thread, thread: &Thread, is_meant_fn: impl FnOnce() -> bool) -> bool {
+    let mut serving = server.serving.lock();
+    let taken = serving.take_if(|caller| is_same(caller, thread) && is_meant_fn());
+    drop(serving);
+    // The server may be gone before the thread has its turn.
+    taken.inspect(|caller| caller.waiting.end()).is_some()
 }
 
 fn is_same(one: &PoolArc<Thread>, other: &Thread) -> bool {

@@ -96,7 +96,7 @@ impl Message {
 }
 
 /// Puts what arrives into a thread's registers, which are saved.
-#[inline]
+#[inline(always)]
 pub(super) fn deliver_words(to: &Thread, handle: u64, words: &[u64; MESSAGE_WORDS], badge: u64) {
     let mut context = to.context.lock();
     context.set_x(0, 0);

@@ -25,7 +25,7 @@ mod named;
 pub mod notification;
 pub mod report;
 
-pub use endpoint::{Endpoint, Meeting};
+pub use endpoint::Endpoint;
 pub use handling::Handling;
 pub use interrupt::Interrupt;
 pub use named::Named;

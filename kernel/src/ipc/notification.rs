@@ -91,7 +91,7 @@ impl Notification {
     /// Lets a thread, whose registers are saved, wait. Returns the thread if it need not.
     pub fn wait(this: &PoolArc<Notification>, thread: PoolArc<Thread>) -> Option<PoolArc<Thread>> {
         let mut state = this.state.lock();
-        *thread.waiting.lock() = Some(Wait::Notification(this.clone()));
+        thread.waiting.begin(Wait::Notification(this.clone()));
         if thread.is_interrupted() {
             return Some(thread);
         }

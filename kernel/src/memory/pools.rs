@@ -136,14 +136,26 @@ impl<T> Drop for PoolArc<T> {
     fn drop(&mut self) {
         // What this owner did to the value comes before the drop by the last one.
         if self.counted().owners.fetch_sub(1, Ordering::Release) == 1 {
-            // What all other owners did comes before what follows.
-            fence(Ordering::Acquire);
             // SAFETY: This was the last owner: nobody sees the value afterwards.
-            unsafe { self.0.drop_in_place() };
-            // SAFETY: The memory came from `store`; the value is dropped.
-            unsafe { discard(self.0) };
+            unsafe { end(self.0) };
         }
     }
+}
+
+/// Drops a value whose last owner is gone, and gives its memory back. Apart, so that an owner that is not the
+/// last saves no registers for it.
+///
+/// # Safety
+/// `memory` came from [`store`], and nobody uses it any more.
+#[cold]
+#[inline(never)]
+unsafe fn end<T>(memory: NonNull<Counted<T>>) {
+    // What all other owners did comes before what follows.
+    fence(Ordering::Acquire);
+    // SAFETY: The caller's duty.
+    unsafe { memory.drop_in_place() };
+    // SAFETY: The caller's duty; the value is dropped.
+    unsafe { discard(memory) };
 }
 
 impl<T> Deref for PoolArc<T> {

@@ -30,7 +30,7 @@ pub use operation::Operation;
 pub use process::{Handler, Life, Process};
 pub use thread::Thread;
 
-use crate::ipc::{Endpoint, Meeting, Notification, endpoint, message};
+use crate::ipc::{Endpoint, Notification, endpoint, message};
 use crate::memory::machine::Hardware;
 use crate::memory::pools::PoolArc;
 use address::Place;
@@ -38,7 +38,7 @@ use vellum_abi::ExitReport;
 use vellum_vm::object::MemoryObject;
 
 pub use end::{audit, orphan};
-pub use parting::{has_let_go_of, is_let_go, let_go, take_in_hand};
+pub use parting::{InHand, has_let_go_of, is_let_go, let_go, take_in_hand};
 
 /// Returns the operation that takes a process down whose life is `Ending`.
 pub fn end_operation(process: PoolArc<Process>) -> Operation {
@@ -54,12 +54,16 @@ pub enum Wait {
     Death(PoolArc<Process>),
     /// Somebody wakes those who wait at an address.
     Word,
-    /// A partner comes to an endpoint, or answers.
-    Meeting(Meeting),
+    /// Somebody receives its call at an endpoint.
+    Calls(PoolArc<Endpoint>),
+    /// A call comes to an endpoint.
+    Receives(PoolArc<Endpoint>),
+    /// A server, which has its call, answers.
+    Served(PoolArc<Thread>),
     /// Bits are raised.
     Notification(PoolArc<Notification>),
-    /// What the thread reports is answered, at an endpoint and under a badge. The thread waits in a
-    /// [`Meeting`] then.
+    /// What the thread reports is answered, at an endpoint and under a badge. The thread waits as any
+    /// caller then.
     Answer(PoolArc<Endpoint>, u64),
     /// Nobody asks for a page of an object any more.
     Page(PoolArc<MemoryObject<Hardware>>, u64),
@@ -89,7 +93,7 @@ impl Wait {
             return scheduler::make_ready(thread.clone());
         }
         parting::wait_in_hand(self.process());
-        *thread.waiting.lock() = Some(self.clone());
+        thread.waiting.begin(self.clone());
         // Checked under the queue's lock, which `interrupt` takes too: no wake-up is lost.
         let is_over = || self.is_over(thread) || is_interrupted_fn();
         match &self {
@@ -102,7 +106,11 @@ impl Wait {
             Wait::Page(object, index) => {
                 Place::of_page(object, *index).queue().wait(thread.clone(), is_over);
             }
-            Wait::Meeting(_) | Wait::Notification(_) | Wait::Answer(..) => {
+            Wait::Calls(_)
+            | Wait::Receives(_)
+            | Wait::Served(_)
+            | Wait::Notification(_)
+            | Wait::Answer(..) => {
                 scheduler::make_ready(thread.clone());
             }
         }
@@ -113,7 +121,9 @@ impl Wait {
         match self {
             Wait::AtRest(process) | Wait::Death(process) => Some(process),
             Wait::Word
-            | Wait::Meeting(_)
+            | Wait::Calls(_)
+            | Wait::Receives(_)
+            | Wait::Served(_)
             | Wait::Notification(_)
             | Wait::Answer(..)
             | Wait::Page(..) => None,
@@ -126,7 +136,11 @@ impl Wait {
             Wait::Death(process) => process.is_dead(),
             Wait::Word => thread.word_wait().is_none_or(|wait| wait.is_over(&thread.process)),
             Wait::Page(object, index) => !object.is_requested(*index),
-            Wait::Meeting(_) | Wait::Notification(_) | Wait::Answer(..) => false,
+            Wait::Calls(_)
+            | Wait::Receives(_)
+            | Wait::Served(_)
+            | Wait::Notification(_)
+            | Wait::Answer(..) => false,
         }
     }
 
@@ -135,7 +149,7 @@ impl Wait {
         match self {
             Wait::AtRest(process) if process.space.is_at_rest() => process.patient.wake_all(),
             Wait::Death(process) if process.is_dead() => process.mourners.wake_all(),
-            Wait::Meeting(Meeting::Calls(endpoint) | Meeting::Receives(endpoint)) => {
+            Wait::Calls(endpoint) | Wait::Receives(endpoint) => {
                 endpoint.pass_on();
             }
             // Somebody may ask again before all are woken: then they wait for that.
@@ -167,7 +181,8 @@ impl Wait {
             Wait::Word => {
                 thread.word_wait().is_some_and(|wait| wait.place.queue().take_out(thread, is_meant))
             }
-            Wait::Meeting(meeting) => endpoint::take_out(meeting, thread, is_meant),
+            Wait::Calls(endpoint) | Wait::Receives(endpoint) => endpoint.take_out(thread, is_meant),
+            Wait::Served(server) => endpoint::take_from(server, thread, is_meant),
             Wait::Notification(notification) => notification.take_out(thread, is_meant),
             Wait::Page(object, index) => {
                 Place::of_page(object, *index).queue().take_out(thread, is_meant)

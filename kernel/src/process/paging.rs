@@ -152,9 +152,10 @@ pub fn answered(thread: &Thread, refusal: Option<ExitKind>) {
 /// Wakes those who wait for a page that is not asked for any more.
 pub fn wake(object: &PoolArc<MemoryObject<Hardware>>, index: u64) {
     let is_meant = |thread: &Thread| {
-        let waiting = thread.waiting.lock();
-        matches!(&*waiting, Some(Wait::Page(other, page))
-            if *page == index && ptr::eq(&raw const **other, &raw const **object))
+        thread.waiting.is(|wait| {
+            matches!(wait, Wait::Page(other, page)
+                if *page == index && ptr::eq(&raw const **other, &raw const **object))
+        })
     };
     Place::of_page(object, index).queue().wake_some(MAX_WAKE, is_meant, || {});
 }

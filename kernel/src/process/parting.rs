@@ -16,19 +16,21 @@ use crate::memory::pools::PoolArc;
 use crate::{percpu, trap};
 use core::ptr;
 use core::sync::atomic::{AtomicUsize, Ordering};
-use vellum_sched::MAX_CPUS;
 use vellum_vm::machine::Machine;
 use vellum_vm::ops::AccessRefusal;
 
-/// The addresses of what each CPU has in hand, for comparison alone: during a switch the thread, its
+/// The addresses of what a CPU has in hand, for comparison alone: during a switch the thread, its
 /// process, and the process that the thread goes to wait for; and the process whose tables are active. 0
 /// is none.
-static IN_HAND: [InHand; MAX_CPUS] =
-    [const { InHand([const { AtomicUsize::new(0) }; 4]) }; MAX_CPUS];
+pub struct InHand([AtomicUsize; 4]);
 
-/// What one CPU has in hand.
-#[repr(align(32))]
-struct InHand([AtomicUsize; 4]);
+impl InHand {
+    /// Returns what a CPU has in hand that runs nothing yet.
+    pub const fn nothing() -> InHand {
+        InHand([const { AtomicUsize::new(0) }; 4])
+    }
+}
+
 const THREAD: usize = 0;
 const PROCESS: usize = 1;
 const AWAITED: usize = 2;
@@ -51,17 +53,17 @@ fn number<T>(value: &T) -> usize {
 }
 
 fn set(slot: usize, number: usize) {
-    IN_HAND[percpu::id()].0[slot].store(number, Ordering::SeqCst);
+    percpu::this().in_hand.0[slot].store(number, Ordering::SeqCst);
 }
 
 fn nobody_has(number: usize) -> bool {
-    IN_HAND.iter().flat_map(|cpu| &cpu.0).all(|slot| slot.load(Ordering::SeqCst) != number)
+    percpu::in_hand().flat_map(|cpu| &cpu.0).all(|slot| slot.load(Ordering::SeqCst) != number)
 }
 
 /// Declares that this CPU has a thread in hand, which another CPU may get hold of before this one has
 /// let go of it.
 pub fn take_in_hand(thread: &Thread) {
-    let words = &IN_HAND[percpu::id()].0;
+    let words = &percpu::this().in_hand.0;
     words[THREAD].store(number(thread), Ordering::SeqCst);
     words[PROCESS].store(number::<Process>(&thread.process), Ordering::SeqCst);
 }
@@ -73,7 +75,7 @@ pub(super) fn wait_in_hand(process: Option<&PoolArc<Process>>) {
 
 /// Declares that this CPU has let go of what it had in hand for a switch.
 pub fn let_go() {
-    let words = &IN_HAND[percpu::id()].0;
+    let words = &percpu::this().in_hand.0;
     [THREAD, PROCESS, AWAITED].iter().for_each(|slot| words[*slot].store(0, Ordering::SeqCst));
 }
 

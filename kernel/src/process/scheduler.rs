@@ -14,7 +14,8 @@ use super::thread::Standing;
 use super::{Outcome, Thread, Wait, timing};
 use crate::arch::context::Context;
 use crate::arch::{cpu, timer};
-use crate::ipc::{Endpoint, Notification, direct, message};
+use crate::ipc::direct::Exchange;
+use crate::ipc::{Endpoint, Notification, message};
 use crate::memory::graves;
 use crate::memory::pools::PoolArc;
 use crate::platform::interrupts;
@@ -68,8 +69,6 @@ pub enum Leave {
     Abandon = 2,
     /// As [`Leave::Switch`], without a handler's answer: the thread yields.
     Yield = 3,
-    /// As [`Leave::Switch`], without a handler's answer: the thread calls, or answers and receives.
-    Meet = 4,
 }
 
 /// Turns a handler's answer into the vector's next step.
@@ -131,19 +130,21 @@ pub fn interrupted(slice_over: bool) -> Outcome {
 
 /// Puts the thread that left the kernel where it belongs and returns whose registers to load.
 pub fn switch(leave: Leave) -> *mut Context {
-    let Some(thread) = percpu::take_current() else { return go_on(None) };
+    let Some(thread) = percpu::take_current() else { return go_on() };
     thread.registers.save();
     match leave {
-        Leave::Yield => go_on(Some(CPUS.rotate(thread))),
-        Leave::Meet => meet_directly(thread),
+        Leave::Yield => begin_turn(CPUS.rotate(thread)).unwrap_or_else(go_on),
         _ => settle(thread, act),
     }
 }
 
-/// Lets a thread call, or answer and receive, on the direct way if it can.
-#[inline(never)]
-fn meet_directly(thread: PoolArc<Thread>) -> *mut Context {
-    match direct::meet(thread) {
+/// Lets the thread that left the kernel call, or answer and receive, on the direct way if it can. Returns
+/// whose registers to load.
+#[inline(always)]
+pub fn exchange(exchange: Exchange) -> *mut Context {
+    let Some(thread) = percpu::take_current() else { return go_on() };
+    thread.registers.save();
+    match exchange.perform(thread) {
         Ok(next) => switch_to(next),
         Err(thread) => settle(thread, meet),
     }
@@ -162,20 +163,24 @@ fn settle(
     parting::let_go();
     match next {
         Some(next) => {
-            next.end_wait();
+            next.waiting.end();
             switch_to(next)
         }
-        None => go_on(None),
+        None => go_on(),
     }
 }
 
 /// Runs a thread that waits for nothing any more, by name: in what is left of the slice.
-#[inline]
+#[inline(always)]
 fn switch_to(thread: PoolArc<Thread>) -> *mut Context {
     thread.cpu().store(percpu::id(), Ordering::SeqCst);
     timing::go_on(&thread);
-    let context = prepare(thread).and_then(|thread| run(thread, Slice::Inherited));
-    context.unwrap_or_else(|| go_on(None))
+    if let Some(thread) = prepare(thread)
+        && let Some(context) = run(thread, Slice::Inherited)
+    {
+        return context;
+    }
+    go_on()
 }
 
 /// Lets a thread call, or answer and receive, on the general way.
@@ -195,17 +200,22 @@ fn act(thread: PoolArc<Thread>) -> Option<PoolArc<Thread>> {
     perform(thread, outcome)
 }
 
-/// Runs whoever could run, a certain thread first if there is one; returns whose registers to load.
-fn go_on(mut next: Option<PoolArc<Thread>>) -> *mut Context {
-    loop {
-        let thread = next.take().unwrap_or_else(wait_for_thread);
-        timing::go_on(&thread);
-        let waited = thread.waiting.lock().take();
+/// Runs a thread whose turn has come, if it may run; returns its registers.
+#[inline]
+fn begin_turn(thread: PoolArc<Thread>) -> Option<*mut Context> {
+    timing::go_on(&thread);
+    if let Some(wait) = thread.waiting.take() {
         // Others may have waited for the same as many more.
-        waited.into_iter().for_each(parting::pass_on);
-        if let Some(thread) = prepare(thread)
-            && let Some(context) = run(thread, Slice::Fresh)
-        {
+        parting::pass_on(wait);
+    }
+    prepare(thread).and_then(|thread| run(thread, Slice::Fresh))
+}
+
+/// Runs whoever could run; returns whose registers to load.
+#[inline(never)]
+fn go_on() -> *mut Context {
+    loop {
+        if let Some(context) = begin_turn(wait_for_thread()) {
             return context;
         }
     }
@@ -363,7 +373,7 @@ fn pause(thread: &PoolArc<Thread>) {
 }
 
 /// Makes a thread the running one, unless something more urgent has just come.
-#[inline]
+#[inline(always)]
 fn run(thread: PoolArc<Thread>, slice: Slice) -> Option<*mut Context> {
     match CPUS.run(&thread) {
         Turn::Over => {

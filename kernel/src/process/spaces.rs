@@ -30,7 +30,7 @@ pub fn asid_bits() -> u32 {
 }
 
 /// Activates a process's tables on this CPU.
-#[inline]
+#[inline(always)]
 pub(super) fn activate(process: &PoolArc<Process>) {
     let is_it = |active: &PoolArc<Process>| ptr::eq(&raw const **active, &raw const **process);
     if !percpu::active().is_some_and(is_it) {
@@ -39,11 +39,11 @@ pub(super) fn activate(process: &PoolArc<Process>) {
 }
 
 /// Activates the tables of a process other than the one whose are.
-#[inline]
+#[inline(always)]
 fn enter_space(process: &PoolArc<Process>) {
     let enter = |asid| mmu::activate(process.space.root().frame(), asid);
     let slot = process.space.asid_slot();
-    ASIDS.activate(&Hardware, percpu::id(), slot, asid_bits(), enter);
+    ASIDS.activate(&Hardware, percpu::id(), slot, asid_bits, enter);
     // Perhaps the last to hold the one before: behind the write of the base register.
     drop(percpu::set_active(Some(process.clone())));
     parting::has_active(Some(process));

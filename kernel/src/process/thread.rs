@@ -5,7 +5,8 @@ use super::operation::Unfinished;
 use super::paging::Asking;
 use super::process::Process;
 use super::threads::Siblings;
-use super::{Ending, Wait, scheduler};
+use super::waiting::Waiting;
+use super::{Ending, scheduler};
 use crate::arch::context::Context;
 use crate::arch::thread_registers::ThreadRegisters;
 use crate::ipc::{Handling, Report, report};
@@ -59,8 +60,8 @@ pub struct Thread {
     pub unfinished: Unfinished,
     /// The address of a word of the process that becomes 0 when the thread has ended; 0 for none.
     word: AtomicU64,
-    /// What it waits for, in whose queue it then is.
-    pub waiting: Mutex<Option<Wait>>,
+    /// What it waits for, in whose queue it then is, or waited for last.
+    pub waiting: Waiting,
     /// The place where it waits, or waited last, for somebody to wake it.
     pub word_wait: Mutex<Option<WordWait>>,
     /// Whose call it has received and not yet answered.
@@ -121,7 +122,7 @@ impl Thread {
             process: process.clone(),
             unfinished: Unfinished::new(),
             word: AtomicU64::new(word),
-            waiting: Mutex::new(None),
+            waiting: Waiting::nothing(),
             word_wait: Mutex::new(None),
             serving: Mutex::new(None),
             badge: Mutex::new(0),
@@ -263,8 +264,7 @@ impl Thread {
     /// as its process may be: what it has must come back although more urgent threads are never done.
     pub fn interrupt(this: &PoolArc<Thread>) {
         Thread::set_priority(this, this.process.ceiling);
-        let waiting = this.waiting.lock().clone();
-        if let Some(wait) = waiting {
+        if let Some(wait) = this.waiting.get() {
             wait.end(this, Ending::ForGood);
         }
         scheduler::interrupt(this);

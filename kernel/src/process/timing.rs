@@ -100,8 +100,7 @@ pub fn interrupt(thread: &PoolArc<Thread>) -> bool {
 }
 
 fn end_early(thread: &PoolArc<Thread>) {
-    let waiting = thread.waiting.lock().clone();
-    if let Some(wait) = waiting {
+    if let Some(wait) = thread.waiting.get() {
         wait.end(thread, super::Ending::Early);
     }
 }

@@ -138,9 +138,6 @@ pub fn dispatch(thread: &PoolArc<Thread>, context: &mut Context) -> Leave {
         set_result(context, 0, 0);
         return leave_to_yield(thread);
     }
-    if number == Call::EndpointCall as u64 || number == Call::EndpointReplyReceive as u64 {
-        return Leave::Meet;
-    }
     serve_other(thread, context, number)
 }
 
@@ -263,7 +260,7 @@ fn serve(thread: &PoolArc<Thread>, context: &Context, number: u64) -> Result {
         Call::AddressWake => threads::address_wake(&request),
         Call::EndpointCreate => ipc::endpoint_create(&request),
         Call::EndpointBadge => ipc::endpoint_badge(&request),
-        // They leave the kernel first: see `dispatch`.
+        // The vector knows them and never comes here.
         Call::EndpointCall | Call::EndpointReplyReceive => Err(Error::UnknownCall.into()),
         Call::EndpointReceive => ipc::endpoint_receive(&request, context),
         Call::EndpointReply => ipc::endpoint_reply(&request, context),

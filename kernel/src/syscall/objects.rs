@@ -95,6 +95,7 @@ pub(super) fn handle_close(request: &Request<'_>) -> Result {
     drop(handles);
     let orphan = orphan(object);
     handling::forget_closed(request.thread);
+    request.thread.forget_closed();
     match orphan {
         Some(process) => {
             let (_, outcome) = end_operation(process).begin(request.thread);

@@ -11,7 +11,7 @@ use crate::arch::page_fill::has_tags;
 use crate::arch::sysreg::{GCR_EL1, PMSELR_EL0, RGSR_EL1, SCTLR_EL1, TFSRE0_EL1};
 use crate::arch::{cpu, pmu};
 use crate::percpu;
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU64, Ordering};
 use tock_registers::interfaces::{ReadWriteable, Readable, Writeable};
 use vellum_abi::{TagControl, TagMode};
 
@@ -19,43 +19,40 @@ use vellum_abi::{TagControl, TagMode};
 /// and a seed that is not zero they are the same in every run.
 const FIRST_RANDOM: u64 = 0x5eed << 8;
 
-/// Where a word that [`TagControl`] fills from below says that the thread's process is foreign.
-const FOREIGN_SHIFT: u32 = 32;
+/// The bit above the word of a [`TagControl`] that says that the thread's process is foreign.
+const FOREIGN: u64 = 1 << 32;
 
 /// The registers of one thread. Only the CPU that runs the thread saves and loads them.
 pub struct ThreadRegisters {
-    /// A [`TagControl`] word.
-    control: AtomicU64,
+    /// What [`Self::apply`] depends on: the word of a [`TagControl`], and [`FOREIGN`].
+    choice: AtomicU64,
     /// RGSR_EL1 while the thread is not running.
     random: AtomicU64,
     /// PMSELR_EL0 while the thread is not running.
     counter: AtomicU64,
-    /// Whether its process is foreign.
-    foreign: AtomicBool,
 }
 
 impl ThreadRegisters {
     /// Returns the registers of a new thread: checks are synchronous, no tag is excluded.
     pub fn new() -> ThreadRegisters {
         let mode = if has_tags() { TagMode::Synchronous } else { TagMode::None };
-        let control = TagControl { mode, exclude: 0 }.to_word();
+        let choice = TagControl { mode, exclude: 0 }.to_word();
         ThreadRegisters {
-            control: AtomicU64::new(control),
+            choice: AtomicU64::new(choice),
             random: AtomicU64::new(FIRST_RANDOM),
             counter: AtomicU64::new(0),
-            foreign: AtomicBool::new(false),
         }
     }
 
     /// Returns what tag checks do.
     #[inline]
     pub fn tag_control(&self) -> TagControl {
-        TagControl::from_word(self.control.load(Ordering::Relaxed))
+        TagControl::from_word(self.choice())
     }
 
     /// Decides what tag checks of a thread that is not running do.
     pub fn set_tag_control(&self, control: TagControl) {
-        self.control.store(control.to_word(), Ordering::Relaxed);
+        self.choose(control.to_word(), !FOREIGN);
     }
 
     /// Decides what tag checks of the running thread do. The CPU has tags.
@@ -67,12 +64,13 @@ impl ThreadRegisters {
 
     /// Decides whose the calls of a thread are that does not run yet.
     pub fn set_foreign(&self, foreign: bool) {
-        self.foreign.store(foreign, Ordering::Relaxed);
+        self.choose(if foreign { FOREIGN } else { 0 }, FOREIGN);
     }
 
-    #[inline]
-    fn is_foreign(&self) -> bool {
-        self.foreign.load(Ordering::Relaxed)
+    /// Changes some bits of the choice.
+    fn choose(&self, bits: u64, mask: u64) {
+        let change = |choice| Some(choice & !mask | bits);
+        let _ = self.choice.fetch_update(Ordering::Relaxed, Ordering::Relaxed, change);
     }
 
     /// Returns RGSR_EL1 of a thread that is not running.
@@ -112,10 +110,9 @@ impl ThreadRegisters {
         }
     }
 
-    /// Returns what [`Self::apply`] depends on, in one word.
     #[inline]
     fn choice(&self) -> u64 {
-        self.control.load(Ordering::Relaxed) | u64::from(self.is_foreign()) << FOREIGN_SHIFT
+        self.choice.load(Ordering::Relaxed)
     }
 
     /// Sets what depends on the mode, the excluded tags, and whose the calls are. The CPU remembers, so that a
@@ -123,7 +120,7 @@ impl ThreadRegisters {
     fn apply(&self) {
         percpu::this().entry_choice.set(self.choice());
         let table = if has_tags() { set_tag_control(self.tag_control()) } else { Table::Plain };
-        vectors::choose(table, self.is_foreign());
+        vectors::choose(table, self.choice() & FOREIGN != 0);
     }
 }
 

@@ -11,11 +11,14 @@
 //! | 2 | the thread is gone: ask for the next |
 //! | 3 | as 1: another way to the next, which `switch` is told of |
 //!
+//! Two calls ([`EXCHANGES`]) have no handler that answers: their whole purpose is that another thread runs, so
+//! all registers are saved at once and `crate::trap::exchange` says whose to load.
+//!
 //! Invariants: at EL0, SP_EL1 is the running thread's [`Context`]; in the kernel it is this CPU's
 //! one stack, which starts right below the per-CPU block that TPIDR_EL1 names, and whose first word
 //! is the running thread's context. No function of the kernel blocks: to wait is to answer 1.
 //!
-//! Entry by `svc` is 21 instructions, 22 with tags and 24 for a thread whose tag checks are
+//! Entry by `svc` is 24 instructions, 25 with tags and 27 for a thread whose tag checks are
 //! asynchronous, exit 17. The assembly is in `vectors.s`.
 
 use crate::arch::context::{
@@ -26,6 +29,10 @@ use crate::percpu::{self, PerCpu};
 use aarch64_cpu::registers::{CPACR_EL1, VBAR_EL1, Writeable};
 use core::arch::global_asm;
 use core::mem::offset_of;
+use vellum_abi::Call;
+
+/// The calls by which one thread meets another, with numbers in a row.
+const EXCHANGES: [Call; 2] = [Call::EndpointCall, Call::EndpointReplyReceive];
 
 /// Bytes of the stack on which an overflow of the kernel stack is reported.
 const EMERGENCY_STACK_BYTES: usize = 16 * 1024;
@@ -147,6 +154,8 @@ global_asm!(
     vectors_open_bit = const CPACR_EL1::FPEN.shift + 1,
     vectors = const VECTORS,
     context = const offset_of!(PerCpu, context),
+    first_exchange = const EXCHANGES[0] as u64,
+    exchanges = const EXCHANGES.len(),
     system_call = sym crate::trap::system_call,
     foreign_call = sym crate::trap::foreign_call,
     abort = sym crate::trap::abort,
@@ -154,9 +163,11 @@ global_asm!(
     interrupt = sym crate::trap::interrupt,
     asynchronous_tag_fault = sym crate::trap::asynchronous_tag_fault,
     switch = sym crate::trap::switch,
+    exchange = sym crate::trap::exchange,
     kernel_fault = sym crate::panic::kernel_fault,
 );
 
+const _: () = assert!(EXCHANGES[1] as u64 == EXCHANGES[0] as u64 + 1);
 // The assembly writes the frame by offset, and finds the stack by the per-CPU block's address.
 const _: () = assert!(offset_of!(KernelFrame, sp) == 248 && offset_of!(KernelFrame, vector) == 288);
 const _: () = assert!(size_of::<KernelFrame>().is_multiple_of(16));

@@ -30,6 +30,30 @@ emergency_stack:
     stp     x2, x3, [sp, #{elr}]
     .endm
 
+    // Saves the rest in the context that x9 names, for another thread is next. FP and SIMD registers are
+    // saved if the thread could use them, and closed. x9 to x11 are lost.
+    .macro save_callee_saved
+    stp     x19, x20, [x9, #{high}]
+    stp     x21, x22, [x9, #{high} + 16]
+    stp     x23, x24, [x9, #{high} + 32]
+    stp     x25, x26, [x9, #{high} + 48]
+    stp     x27, x28, [x9, #{high} + 64]
+    mrs     x10, sp_el0
+    stp     x29, x10, [x9, #{x29}]
+    mrs     x10, tpidr_el0
+    str     x10, [x9, #{tpidr}]
+    mrs     x10, cpacr_el1
+    tbz     x10, #{vectors_open_bit}, 1f
+    save_vectors
+    close_vectors
+1:
+    .endm
+
+    .macro close_vectors
+    mov     x10, #{vectors_closed}
+    msr     cpacr_el1, x10
+    .endm
+
     // From the thread's context to this CPU's stack; x0 becomes the context.
     .macro to_kernel_stack
     mrs     x9, tpidr_el1
@@ -127,8 +151,9 @@ emergency_stack:
     .endif
     .endm
 
-    // `call` is what serves `svc`: the system call, or for a foreign process whoever is told of it.
-    .macro vector_table name, tags, asynchronous, call
+    // `call` is what serves `svc`: the system call, or for a foreign process whoever is told of it. Only calls
+    // of a program of this kernel can be for another thread.
+    .macro vector_table name, tags, asynchronous, foreign, call
     .balign 2048
     .global \name
 \name:
@@ -179,6 +204,11 @@ emergency_stack:
     ubfx    x2, x1, #26, #6
     cmp     x2, #0x15
     b.ne    user_exception
+    .if     !\foreign
+    sub     x9, x8, #{first_exchange}
+    cmp     x9, #{exchanges} - 1
+    b.ls    exchange
+    .endif
     bl      \call
     cbz     x0, resume
     b       leave
@@ -218,12 +248,20 @@ emergency_stack:
     .endm
 
     .pushsection .text.vectors, "ax"
-    vector_table vectors, 0, 0, {system_call}
-    vector_table vectors_tags, 1, 0, {system_call}
-    vector_table vectors_asynchronous_tags, 1, 1, {system_call}
-    vector_table foreign_vectors, 0, 0, {foreign_call}
-    vector_table foreign_vectors_tags, 1, 0, {foreign_call}
-    vector_table foreign_vectors_asynchronous_tags, 1, 1, {foreign_call}
+    vector_table vectors, 0, 0, 0, {system_call}
+    vector_table vectors_tags, 1, 0, 0, {system_call}
+    vector_table vectors_asynchronous_tags, 1, 1, 0, {system_call}
+    vector_table foreign_vectors, 0, 0, 1, {foreign_call}
+    vector_table foreign_vectors_tags, 1, 0, 1, {foreign_call}
+    vector_table foreign_vectors_asynchronous_tags, 1, 1, 1, {foreign_call}
+
+    // A call by which a thread meets another: most leave the kernel as that. x0 context.
+exchange:
+    mov     x9, x0
+    save_callee_saved
+    mov     x29, xzr
+    bl      {exchange}
+    b       switched
 
     // Any synchronous exception from EL0 but a system call. x0 context, x1 ESR, x2 its class:
     // 0x20 and 0x24 are instruction and data aborts, 7 is the use of FP and SIMD registers.
@@ -282,29 +320,16 @@ restore:
     // The handler answered 1 or more: x0, which stays.
 leave:
     cmp     x0, #2
-    b.eq    close_vectors
+    b.eq    abandon
     ldr     x9, [sp, #{context}]
-    stp     x19, x20, [x9, #{high}]
-    stp     x21, x22, [x9, #{high} + 16]
-    stp     x23, x24, [x9, #{high} + 32]
-    stp     x25, x26, [x9, #{high} + 48]
-    stp     x27, x28, [x9, #{high} + 64]
-    mrs     x10, sp_el0
-    stp     x29, x10, [x9, #{x29}]
-    mrs     x10, tpidr_el0
-    str     x10, [x9, #{tpidr}]
-    mrs     x10, cpacr_el1
-    tbz     x10, #{vectors_open_bit}, next
-    save_vectors
-close_vectors:
-    mov     x10, #{vectors_closed}
-    msr     cpacr_el1, x10
+    save_callee_saved
 
     // x0 is the answer. The frame pointer may be the old thread's: the chain of kernel frames ends here.
 next:
     mov     x29, xzr
-    mov     x30, xzr
     bl      {switch}
+    // Whose context is x0.
+switched:
     str     x0, [sp, #{context}]
     mov     sp, x0
     ldp     x19, x20, [sp, #{high}]
@@ -322,6 +347,11 @@ next:
     mov     x9, sp
     load_vectors
     b       restore
+
+    // Nobody will need the registers.
+abandon:
+    close_vectors
+    b       next
 
     .global vectors_enter
 vectors_enter:
