@@ -237,7 +237,7 @@ impl Endpoint {
         timing::begin_until(server, until);
         let goes_on = Endpoint::receive(this, server.clone()).is_some();
         if goes_on {
-            server.end_wait();
+            server.waiting.end();
             timing::go_on(server);
         }
         goes_on

@@ -8,6 +8,7 @@
 //! `scheduler::switch` acts on it.
 
 pub mod address;
+mod catching_up;
 mod cloning;
 mod end;
 pub mod first;

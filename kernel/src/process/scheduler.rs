@@ -6,17 +6,14 @@
 //! slices only while another of its priority is ready on the CPU, so that a thread alone is never interrupted and
 //! figures hold no tick.
 
-use super::end::End;
-use super::operation::{Operation, Progress};
-use super::parting::{self, Parting};
+use super::catching_up::prepare;
+use super::parting;
 use super::spaces::{activate, leave_space};
-use super::thread::Standing;
 use super::{Outcome, Thread, Wait, timing};
 use crate::arch::context::Context;
 use crate::arch::{cpu, timer};
 use crate::ipc::direct::Exchange;
 use crate::ipc::{Endpoint, Notification, message};
-use crate::memory::graves;
 use crate::memory::pools::PoolArc;
 use crate::platform::interrupts;
 use crate::{percpu, syscall, trap};
@@ -233,28 +230,6 @@ fn wait_for_thread() -> PoolArc<Thread> {
     }
 }
 
-/// Returns a thread if it may run user code now. Most have nothing to do before; who has does it here.
-#[inline]
-fn prepare(thread: PoolArc<Thread>) -> Option<PoolArc<Thread>> {
-    // Nobody else can end a thread that is in no queue, so nothing need be in hand so far.
-    if is_free(&thread) { Some(thread) } else { finish(thread) }
-}
-
-#[inline]
-fn is_free(thread: &Thread) -> bool {
-    thread.may_run() && !thread.unfinished.any() && !graves::any()
-}
-
-#[cold]
-#[inline(never)]
-fn finish(thread: PoolArc<Thread>) -> Option<PoolArc<Thread>> {
-    parting::take_in_hand(&thread);
-    // One that goes no further is dropped here, while it is in hand.
-    let thread = Some(thread).filter(catch_up);
-    parting::let_go();
-    thread
-}
-
 /// Acts on a handler's answer. The thread's registers are saved. Returns who runs next, if the answer
 /// says so: it is in no queue.
 fn perform(thread: PoolArc<Thread>, outcome: Outcome) -> Option<PoolArc<Thread>> {
@@ -281,95 +256,6 @@ fn perform(thread: PoolArc<Thread>, outcome: Outcome) -> Option<PoolArc<Thread>>
         Outcome::Await(notification) => return Notification::wait(&notification, thread),
     }
     None
-}
-
-/// Finishes what a thread has to do in the kernel. Returns whether it may run user code now.
-fn catch_up(thread: &PoolArc<Thread>) -> bool {
-    loop {
-        if is_free(thread) {
-            return true;
-        }
-        let standing = thread.standing();
-        let operation = thread.unfinished.take();
-        let mut operation = match (operation, standing) {
-            // Nobody will see the results of a transfer, and it may take for ever; nobody will use a
-            // block that is half made.
-            (
-                Some(
-                    Operation::Transfer(_)
-                    | Operation::Block(..)
-                    | Operation::Supply(_)
-                    | Operation::Receive(..),
-                )
-                | None,
-                Standing::MustEnd,
-            ) => {
-                // No CPU that ran one of the threads has the tables active when the last one frees them.
-                leave_space();
-                match parting::part(thread) {
-                    Parting::Gone => return false,
-                    Parting::Block(wait) => {
-                        wait.begin_anyway(thread);
-                        return false;
-                    }
-                    Parting::Paused => {
-                        pause(thread);
-                        return false;
-                    }
-                    Parting::Last => Operation::End(End::new(thread.process.clone())),
-                }
-            }
-            (Some(Operation::Receive(endpoint, until)), _) => {
-                if !Endpoint::receive_again(&endpoint, thread, until) {
-                    return false;
-                }
-                continue;
-            }
-            (Some(mut operation), Standing::MustEnd) => {
-                operation.cut_short();
-                operation
-            }
-            (Some(operation), _) => operation,
-            (None, Standing::Runs) => Operation::Clear,
-            (None, Standing::Ended) => return false,
-        };
-        if matches!(operation, Operation::End(_)) {
-            leave_space();
-        } else {
-            activate(&thread.process);
-            // The operation copies under the thread's own tag checks.
-            thread.registers.load();
-            // It may take long, and the thread is not about to part.
-            parting::let_go();
-        }
-        let progress = operation.run(thread);
-        parting::take_in_hand(thread);
-        if !matches!(progress, Progress::Done(_)) {
-            thread.unfinished.put(operation);
-        }
-        match progress {
-            Progress::Done(None) => {}
-            Progress::Done(Some(reply)) => {
-                let mut context = thread.context.lock();
-                context.set_x(0, reply.status);
-                context.set_x(1, reply.value);
-            }
-            Progress::Paused => {
-                pause(thread);
-                return false;
-            }
-            Progress::Block(wait) => {
-                wait.begin(thread);
-                return false;
-            }
-        }
-    }
-}
-
-/// Lets an interrupt pass, and others run.
-fn pause(thread: &PoolArc<Thread>) {
-    trap::serve_interrupts();
-    make_ready(thread.clone());
 }
 
 /// Makes a thread the running one, unless something more urgent has just come.

@@ -43,7 +43,7 @@ pub(super) fn activate(process: &PoolArc<Process>) {
 fn enter_space(process: &PoolArc<Process>) {
     let enter = |asid| mmu::activate(process.space.root().frame(), asid);
     let slot = process.space.asid_slot();
-    ASIDS.activate(&Hardware, percpu::id(), slot, asid_bits, enter);
+    ASIDS.activate(&Hardware, percpu::id(), slot, asid_bits(), enter);
     // Perhaps the last to hold the one before: behind the write of the base register.
     drop(percpu::set_active(Some(process.clone())));
     parting::has_active(Some(process));

@@ -97,14 +97,14 @@ impl<M: Machine> AsidAllocator<M> {
     /// Declares that a CPU runs an address space. `enter_fn` gets its identifier and writes the CPU's
     /// translation base register; when it returns, the CPU walks for nothing else any more.
     ///
-    /// `bits_fn` returns the width of identifiers, at most 16: enough for one a CPU and one more.
+    /// `bits` is the width of identifiers, at most 16: enough for one a CPU and one more.
     #[inline]
     pub fn activate(
         &self,
         machine: &M,
         cpu: usize,
         slot: &AsidSlot,
-        bits_fn: impl FnOnce() -> u32,
+        bits: u32,
         enter_fn: impl FnOnce(Asid),
     ) {
         let mut held = self.held[cpu].0.lock();
@@ -115,7 +115,7 @@ impl<M: Machine> AsidAllocator<M> {
             return enter_fn(Asid(word as u16));
         }
         drop(held);
-        self.activate_anew(machine, cpu, slot, bits_fn(), enter_fn);
+        self.activate_anew(machine, cpu, slot, bits, enter_fn);
     }
 
     /// As [`Self::activate`], of an address space that has no identifier of the current generation.

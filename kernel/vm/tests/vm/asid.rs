@@ -105,18 +105,12 @@ impl World {
     fn enter(&mut self, cpu: usize, space: usize) {
         Single::run_on(cpu);
         let (model, next) = (&self.rig.model, &self.spaces[space]);
-        self.asids.activate(
-            model,
-            cpu,
-            next.asid_slot(),
-            || BITS,
-            |asid| {
-                assert_ne!(asid, Asid(0));
-                self.walk();
-                model.cpu(cpu).activate(next.root(), asid);
-                self.walk();
-            },
-        );
+        self.asids.activate(model, cpu, next.asid_slot(), BITS, |asid| {
+            assert_ne!(asid, Asid(0));
+            self.walk();
+            model.cpu(cpu).activate(next.root(), asid);
+            self.walk();
+        });
         self.runs[cpu] = Some(space);
     }
 

@@ -38,7 +38,7 @@ impl Generations {
     fn run(&self, cpu: usize) {
         let Host { model, space, .. } = &self.members[cpu];
         let enter = |asid| model.cpu(cpu).activate(space.root(), asid);
-        self.asids.activate(model, cpu, space.asid_slot(), || BITS, enter);
+        self.asids.activate(model, cpu, space.asid_slot(), BITS, enter);
     }
 
     /// Clones the youngest member.

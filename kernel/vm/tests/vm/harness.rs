@@ -113,7 +113,7 @@ impl Harness {
         Single::run_on(cpu);
         let next = self.space(space);
         let enter = |asid| self.model.cpu(cpu).activate(next.root(), asid);
-        self.asids.activate(&self.model, cpu, next.asid_slot(), || ASID_BITS, enter);
+        self.asids.activate(&self.model, cpu, next.asid_slot(), ASID_BITS, enter);
         self.running[cpu] = space;
     }
 

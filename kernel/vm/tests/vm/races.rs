@@ -265,15 +265,9 @@ fn an_identifier_that_is_given_during_a_flush_is_flushed_too() {
         };
         let enter = move |rig: &Race, cpu: usize| {
             rig.model.cpu(cpu).park();
-            asids.activate(
-                &rig.model,
-                cpu,
-                theirs.space.asid_slot(),
-                || 8,
-                |asid| {
-                    rig.model.cpu(cpu).activate(theirs.space.root(), asid);
-                },
-            );
+            asids.activate(&rig.model, cpu, theirs.space.asid_slot(), 8, |asid| {
+                rig.model.cpu(cpu).activate(theirs.space.root(), asid);
+            });
             rig.model.cpu(cpu).speculate(Page::containing(HERE));
             Explored::step();
             rig.model.cpu(cpu).park();
@@ -303,16 +297,10 @@ fn identifiers_change_hands_while_pages_are_unmapped() {
                 let own = rig.model.cpu(cpu);
                 for turn in 0..4 {
                     let other = &spaces[(first + turn) % SPACES];
-                    asids.activate(
-                        &rig.model,
-                        cpu,
-                        other.space.asid_slot(),
-                        || BITS,
-                        |asid| {
-                            own.speculate(Page::containing(HERE));
-                            own.activate(other.space.root(), asid);
-                        },
-                    );
+                    asids.activate(&rig.model, cpu, other.space.asid_slot(), BITS, |asid| {
+                        own.speculate(Page::containing(HERE));
+                        own.activate(other.space.root(), asid);
+                    });
                     own.speculate(Page::containing(HERE));
                     let pointer = UserPointer::new(HERE);
                     let stored = user(&other.space, || own.store(pointer, 1));
@@ -357,15 +345,9 @@ fn a_generation_begins_while_a_cpu_changes_address_spaces() {
                 }
                 for (turn, space) in order.iter().enumerate() {
                     let space = &spaces[*space].space;
-                    asids.activate(
-                        &rig.model,
-                        cpu,
-                        space.asid_slot(),
-                        || BITS,
-                        |asid| {
-                            own.activate(space.root(), asid);
-                        },
-                    );
+                    asids.activate(&rig.model, cpu, space.asid_slot(), BITS, |asid| {
+                        own.activate(space.root(), asid);
+                    });
                     own.speculate(Page::containing(HERE));
                     all_taken.fetch_or(turn == 2, Ordering::Relaxed);
                 }
