@@ -40,23 +40,38 @@ struct Benchmark {
     program: &'static str,
     /// Its arguments, beside the one for figures.
     arguments: &'static [&'static str],
+    /// Programs that it starts itself.
+    beside: &'static [&'static str],
     /// The case that its longest time with interrupts masked counts for.
     masked: &'static str,
 }
 
+impl Benchmark {
+    /// Returns a program that measures by itself, without huge pages.
+    const fn plain(name: &'static str, program: &'static str) -> Benchmark {
+        Benchmark { name, program, arguments: &[], beside: &[], masked: MASKED }
+    }
+
+    /// Returns the programs that it takes.
+    fn programs(&self) -> impl Iterator<Item = Program> {
+        let names = std::iter::once(&self.program).chain(self.beside);
+        names.map(|name| Program::Own((*name).to_owned()))
+    }
+}
+
 /// Every program that measures.
 const BENCHMARKS: &[Benchmark] = &[
-    Benchmark { name: "thread", program: "thread", arguments: &[], masked: MASKED },
-    Benchmark { name: "thread_4m", program: "thread_4m", arguments: &[], masked: MASKED_HUGE },
-    Benchmark { name: "paths", program: "paths", arguments: &[], masked: MASKED },
-    Benchmark { name: "paths", program: "forks", arguments: &[], masked: MASKED },
-    Benchmark { name: "paths", program: "operations", arguments: &[], masked: MASKED },
-    Benchmark { name: "paths", program: "moves", arguments: &[], masked: MASKED },
-    Benchmark { name: "paths", program: "messages", arguments: &[], masked: MASKED },
-    Benchmark { name: "paths", program: "timed_waits", arguments: &[], masked: MASKED },
-    Benchmark { name: "paths", program: "pagers", arguments: &[], masked: MASKED },
-    Benchmark { name: "sweep", program: "sweep", arguments: &[], masked: MASKED },
-    Benchmark { name: "sparse_read", program: "sparse_read", arguments: &[], masked: MASKED },
+    Benchmark::plain("thread", "thread"),
+    Benchmark { masked: MASKED_HUGE, ..Benchmark::plain("thread_4m", "thread_4m") },
+    Benchmark::plain("paths", "paths"),
+    Benchmark::plain("paths", "forks"),
+    Benchmark::plain("paths", "operations"),
+    Benchmark::plain("paths", "moves"),
+    Benchmark::plain("paths", "messages"),
+    Benchmark::plain("paths", "timed_waits"),
+    Benchmark::plain("paths", "pagers"),
+    Benchmark { beside: &["pager"], ..Benchmark::plain("sweep", "sweep") },
+    Benchmark::plain("sparse_read", "sparse_read"),
 ];
 
 /// Prints the figures of these names, or all, and writes them into a directory.
@@ -74,8 +89,7 @@ pub(super) fn bench(
     }
     let qemu = install::qemu(options.install)?;
     let is_asked = |name: &str| names.is_empty() || names.iter().any(|asked| asked == name);
-    let mut programs: Vec<_> =
-        chosen.iter().map(|bench| Program::Own(bench.program.to_owned())).collect();
+    let mut programs: Vec<_> = chosen.iter().flat_map(|bench| bench.programs()).collect();
     if is_asked(scaling::NAME) {
         programs.push(Program::Own(scaling::NAME.to_owned()));
     }

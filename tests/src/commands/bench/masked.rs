@@ -9,7 +9,6 @@ use crate::command_line::Options;
 use crate::failure::Failure;
 use crate::figures::Figure;
 use crate::launch::Built;
-use crate::programs::Program;
 use crate::qemu::Qemu;
 use std::collections::BTreeMap;
 
@@ -21,8 +20,7 @@ const MARK: &str = "vellum: longest masked: ";
 /// # Errors
 /// As of any benchmark; `MissingTool` if the kernel prints no such time.
 pub(super) fn measure(options: &Options, qemu: &Qemu) -> Result<Vec<Figure>, Failure> {
-    let programs = BENCHMARKS.iter().map(|bench| Program::Own(bench.program.to_owned()));
-    let programs: Vec<_> = programs.collect();
+    let programs: Vec<_> = BENCHMARKS.iter().flat_map(|bench| bench.programs()).collect();
     build::programs(&programs)?;
     let built = Built { kernel: build::masked_kernel()?, programs };
     let mut longest = BTreeMap::new();

@@ -62,7 +62,7 @@ fn run(
     qemu: &Qemu,
     built: &Built,
 ) -> Result<Vec<Figure>, Failure> {
-    let bench = Benchmark { name: NAME, program: NAME, arguments: &[], masked: super::MASKED };
+    let bench = Benchmark::plain(NAME, NAME);
     let output = output(options, machine, qemu, built, &bench, &options.switches())?;
     figures::parse(&output, &[])
 }
