@@ -80,11 +80,14 @@ pub fn library_is_installed(target: &str) -> Result<bool, Failure> {
     Ok(Path::new(directory.trim()).is_dir())
 }
 
+/// What is said of something that cargo refuses to build.
+pub const REFUSED: &str = "does not build; cargo says why above";
+
 fn run(mut command: Command, what: &str) -> Result<(), Failure> {
     if child::succeeds(&mut command)? {
         return Ok(());
     }
-    Err(Failure::tool(format!("{what} does not build; cargo says why above")))
+    Err(Failure::tool(format!("{what} {REFUSED}")))
 }
 
 /// Leaves cargo's progress visible for a first build, which is slow.

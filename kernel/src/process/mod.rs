@@ -136,7 +136,8 @@ impl Wait {
             Wait::AtRest(process) => process.space.is_at_rest(),
             Wait::Death(process) => process.is_dead(),
             Wait::Word => thread.word_wait().is_none_or(|wait| wait.is_over(&thread.process)),
-            Wait::Page(object, index) => !object.is_requested(*index),
+            // Said under the queue's lock: another may have asked since this thread found out.
+            Wait::Page(object, index) => !object.await_request(*index),
             Wait::Calls(_)
             | Wait::Receives(_)
             | Wait::Served(_)

@@ -8,16 +8,17 @@
 //! is allocated, and no more of the list is kept than the piece under way.
 
 use super::bytes::{self, Peer, Transfer};
-use super::user::read_words;
+use super::user::copy_in;
 use super::{Request, Result, Stop};
 use crate::memory::machine::Hardware;
 use crate::process::operation::{Progress, Reply};
 use crate::process::{Operation, Process, Thread};
 use vellum_abi::{Error, MAX_PIECES, Piece, Rights, TransferFlags, Transferred};
+use vellum_vm::addr::UserPointer;
 use vellum_vm::machine::Machine;
 
 /// Bytes of a record of the list.
-const RECORD: u64 = 8 * Piece::WORDS as u64;
+const RECORD: usize = 8 * Piece::WORDS;
 
 /// Pieces on the way.
 pub struct Pieces {
@@ -39,6 +40,9 @@ pub(super) fn memory_transfer(request: &Request<'_>) -> Result {
     let target = Process::target(request.process(), target, right)?;
     if !(1..=MAX_PIECES).contains(&count) {
         return Err(Error::InvalidSize.into());
+    }
+    if !list.is_multiple_of(8) {
+        return Err(Error::Misaligned.into());
     }
     let peer = if writes { Peer::To(target.clone(), 0) } else { Peer::From(target.clone(), 0) };
     let pieces = Pieces { list, count, done: 0, is_known: false, piece: Transfer::idle(peer) };
@@ -77,8 +81,13 @@ impl Pieces {
     /// Copies the next record and aims at its piece.
     fn read_record(&mut self, thread: &Thread) -> core::result::Result<(), Stop> {
         // A list that leaves the user half is refused at the record that does: no sum wraps before.
-        let record = self.list.wrapping_add(RECORD * self.done);
-        let piece = Piece::from_words(read_words(&thread.process, record)?);
+        let record = self.list.wrapping_add(RECORD as u64 * self.done);
+        let mut bytes = [0; RECORD];
+        let copied = copy_in(&thread.process, UserPointer::new(record), &mut bytes);
+        copied.map_err(|short| short.stop)?;
+        let (words, _) = bytes.as_chunks();
+        let mut words = words.iter().map(|word| u64::from_le_bytes(*word));
+        let piece = Piece::from_words(core::array::from_fn(|_| words.next().unwrap_or(0)));
         Ok(self.piece.aim(&piece)?)
     }
 

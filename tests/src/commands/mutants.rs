@@ -84,7 +84,7 @@ fn fate(copied: &Copied, mutant: &Mutant) -> Result<Fate, Failure> {
     let mut test = command(copied, &mutant.test);
     test.arg("--");
     let name = match &mutant.test {
-        Test::Host(name) => name,
+        Test::Host(name) | Test::Sched(name) => name,
         Test::Qemu(name) => {
             test.arg("--exact");
             name
@@ -99,6 +99,9 @@ fn fate(copied: &Copied, mutant: &Mutant) -> Result<Fate, Failure> {
             Fate::Missed(format!("{name} passes"))
         }
         End::Itself(status) if status.success() => Fate::Missed(format!("no test {name} ran")),
+        End::Itself(_) if output.contains(build::REFUSED) => {
+            Fate::Missed(format!("it does not build\n{output}"))
+        }
         End::TimedOut | End::Itself(_) => Fate::Caught,
     })
 }
@@ -110,6 +113,7 @@ fn command(copied: &Copied, test: &Test) -> Command {
     command.env("CARGO_TARGET_DIR", copied.target()).env("VELLUM_ROOT", copied.root());
     match test {
         Test::Host(_) => command.args(["test", "-p", "vellum-vm", "--no-fail-fast"]),
+        Test::Sched(_) => command.args(["test", "-p", "vellum-sched", "--no-fail-fast"]),
         Test::Qemu(_) => command.args(["test", "-p", "vellum-tests", "--test", "qemu"]),
     };
     command

@@ -9,6 +9,9 @@ use std::path::{Path, PathBuf};
 
 /// What is not part of the source.
 const LEFT_OUT: [&str; 2] = ["target", ".git"];
+/// What cargo finds in the tree as well, if the copy lies in there: it would take both, and link twice by the
+/// same script.
+const CONFIGURATION: &str = ".cargo";
 
 /// A copy of the tree. It stays from one use to the next, so that cargo builds only what differs.
 #[derive(Debug)]
@@ -24,7 +27,10 @@ impl Copied {
     pub fn new() -> Result<Copied, Failure> {
         let copied = Copied { root: tree::target().join("mutants/tree") };
         let mut wanted = BTreeSet::new();
-        for path in source_files(&tree::root()) {
+        let is_inside = copied.root.starts_with(tree::root());
+        let mut sources = source_files(&tree::root());
+        sources.retain(|path| !(is_inside && path.starts_with(CONFIGURATION)));
+        for path in sources {
             let bytes = fs::read(tree::root().join(&path)).naming(path.display())?;
             copied.write(&path, &bytes)?;
             wanted.insert(path);

@@ -5,6 +5,8 @@
 pub enum Test {
     /// A test of `kernel/vm` on the host, by the last part of its name.
     Host(String),
+    /// Likewise of `kernel/sched`.
+    Sched(String),
     /// A test in QEMU, by its whole name.
     Qemu(String),
 }
@@ -46,8 +48,9 @@ impl Mutant {
         let what = field("What:").ok_or_else(|| bad("no line What:"))?.to_owned();
         let test = match field("Test:").and_then(|test| test.split_once(' ')) {
             Some(("host", test)) => Test::Host(test.to_owned()),
+            Some(("sched", test)) => Test::Sched(test.to_owned()),
             Some(("qemu", test)) => Test::Qemu(test.to_owned()),
-            _ => return Err(bad("no line Test: host NAME or Test: qemu NAME")),
+            _ => return Err(bad("no line Test: host, sched or qemu NAME")),
         };
         let mut edits = Vec::new();
         for part in text.split("\nFile:").skip(1) {

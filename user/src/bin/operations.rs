@@ -1,5 +1,6 @@
 //! How long are the operations on mappings? Instructions, kernel and the `svc` itself included, of
-//! `map` and `unmap` with few and with 10 000 mappings alive, and of giving touched pages back.
+//! `map` and `unmap` with few and with 10 000 mappings alive, of giving touched pages back, and of reading
+//! pieces of memory by many calls and by one.
 //!
 //! The figures belong to the measurement "paths", beside those of single faults.
 #![no_std]
@@ -9,7 +10,10 @@ extern crate alloc;
 
 use alloc::vec::Vec;
 use core::arch::asm;
-use vellum_user::abi::{Call, Error, Handle, MapFlags, MapOptions, Protection};
+use vellum_user::abi::{
+    Call, Error, Handle, MAX_PIECES, MapFlags, MapOptions, Piece, Protection, TransferFlags,
+};
+use vellum_user::calls::PieceRecord;
 use vellum_user::figures::{Hundredths, Samples};
 use vellum_user::mapping::{MapRequest, PAGE};
 use vellum_user::{Arguments, Mapping, MemoryObject, println, system, testing};
@@ -21,6 +25,8 @@ const SAMPLES: usize = 1000;
 /// Pages of the case that gives touched pages back, and how often that is done.
 const TOUCHED: usize = 1000;
 const ROUNDS: usize = 32;
+/// Pieces that are read at once.
+const PIECES: usize = MAX_PIECES as usize;
 /// Mappings alive in the crowded cases.
 const CROWD: usize = 10_000;
 /// Where they are: every other page, so that none becomes one with its neighbour.
@@ -38,6 +44,7 @@ fn main(arguments: &Arguments) -> Result<(), Error> {
     bench.map_unmap("map_unmap_4k", PAGE);
     bench.map_unmap("map_unmap_4m", 1024 * PAGE);
     bench.unmap_touched()?;
+    bench.read_pieces()?;
     let crowd = crowd()?;
     bench.map_unmap("map_unmap_4k_10k", PAGE);
     bench.read_faults("read_fault_10k")?;
@@ -59,8 +66,8 @@ fn crowd() -> Result<Vec<Mapping>, Error> {
 #[inline(always)]
 fn count_call(call: Call, arguments: [u64; 6]) -> (u64, u64) {
     let (before, after, status, value): (u64, u64, u64, u64);
-    // SAFETY: the calls made here map new memory and unmap the same again; the counter can be
-    // read, `main` has asked.
+    // SAFETY: the calls made here map new memory and unmap the same again, or write into a mapping that no
+    // Rust value lives in; the counter can be read, `main` has asked.
     unsafe {
         asm!(
             "mrs {before}, pmevcntr0_el0",
@@ -99,6 +106,12 @@ fn count_load(pointer: *mut u8) -> u64 {
     }
     // The load itself runs once without, once with the fault; `mrs` counts one.
     u64::from((after as u32).wrapping_sub(before as u32)) - 2
+}
+
+/// Returns the arguments of the call that reads pieces.
+fn list(process: u64, records: &[PieceRecord]) -> [u64; 6] {
+    let place = records.as_ptr().expose_provenance() as u64;
+    [process, place, records.len() as u64, TransferFlags::NONE.bits(), 0, 0]
 }
 
 struct Bench {
@@ -143,6 +156,32 @@ impl Bench {
         }
         let mean = Hundredths::mean(total, (ROUNDS * TOUCHED) as u64);
         self.print("unmap_touched_per_page", mean);
+        Ok(())
+    }
+
+    /// Reads 64 bytes of each of [`PIECES`] pages that are there, by as many calls and by one.
+    fn read_pieces(&mut self) -> Result<(), Error> {
+        let own = Handle::SELF.to_word();
+        let (from, to) = (Mapping::anonymous(PIECES * PAGE)?, Mapping::anonymous(PIECES * PAGE)?);
+        let piece = |page: usize, offset: usize, length: u64| {
+            let at = page * PAGE + offset;
+            let (theirs, own) = (from.pointer(at).addr() as u64, to.pointer(at).addr() as u64);
+            Piece { theirs, own, length }
+        };
+        // Not for its figure: both sides of every piece are untouched, and two pages each.
+        let across: [_; PIECES - 1] = core::array::from_fn(|page| piece(page, 99, PAGE as u64));
+        count_call(Call::MemoryTransfer, list(own, &across.map(|piece| piece.to_words())));
+        let pieces: [Piece; PIECES] = core::array::from_fn(|page| piece(page, 0, 64));
+        let read = |piece: &Piece| {
+            let arguments = [own, piece.theirs, piece.own, piece.length, 0, 0];
+            count_call(Call::MemoryRead, arguments).0
+        };
+        self.samples.extend((0..SAMPLES).map(|_| pieces.iter().map(read).sum::<u64>()));
+        self.print("read_64_calls", None);
+        let records = pieces.map(|piece| piece.to_words());
+        let read = || count_call(Call::MemoryTransfer, list(own, &records)).0;
+        self.samples.extend((0..SAMPLES).map(|_| read()));
+        self.print("read_64_pieces", None);
         Ok(())
     }
 

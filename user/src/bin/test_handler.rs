@@ -175,6 +175,11 @@ fn a_page_that_the_handler_maps_is_read() -> Result<(), Error> {
         let page = MapRequest::anonymous(PAGE).at(at).map().unwrap_or_else(failed);
         page.write(8, 77);
         _ = page.leak();
+        // Wherever the thread is sent meanwhile, it is the instruction of the report that runs again.
+        let mut registers = calls::thread_read_registers(Handle::CALLER).unwrap_or_else(failed);
+        registers.pc += 4;
+        let written = calls::thread_write_registers(Handle::CALLER, &registers);
+        check!("another pc", written, Ok(()));
         calls::answer(Action::Retry)
     };
     let faults = handled(map, || {

@@ -36,6 +36,7 @@ fn main(_: &Arguments) -> Result<(), Error> {
     stores_to_watched_pages()?;
     the_kernel_asks_too()?;
     who_is_not_helped_asks_again()?;
+    a_refusal_is_of_one_page()?;
     check!("free frames and kernel memory afterwards", at_rest(), before);
     Ok(())
 }
@@ -79,6 +80,11 @@ fn each_fault_says_what_it_wants() -> Result<(), Error> {
         let words = [wish.offset, wish.access as u64, wish.address, wish.pages];
         seen.iter().zip(words).for_each(|(seen, word)| seen.store(word, Ordering::Relaxed));
         check!("what is wanted", wish.kind, WishKind::Page);
+        // Whoever wants a page does not open itself to the pager, as to a handler.
+        let registers = calls::thread_read_registers(Handle::CALLER).err();
+        check!("its registers", registers, Some(Error::BadHandle));
+        let (_, read) = calls::memory_read(Handle::CALLER, wish.address, &mut [0]);
+        check!("its memory", read, Err(Error::BadHandle));
         copy(&paged, &own, wish)
     };
     let told = || seen.each_ref().map(|word| word.load(Ordering::Relaxed));
@@ -344,5 +350,21 @@ fn who_is_not_helped_asks_again() -> Result<(), Error> {
     };
     let wishes = paged.serving(serve, || _ = check!("a byte", pages.read(PAGE), 2));
     check!("wishes", wishes, 4);
+    Ok(())
+}
+
+/// A page that is there although it was refused is used, and the refusal says nothing of the next one.
+fn a_refusal_is_of_one_page() -> Result<(), Error> {
+    let paged = Paged::new(LENGTH as u64, PagerFlags::NONE)?;
+    let (own, pages) = (own(PAGE)?, private(&paged)?);
+    let serve = |wish: PageWish| {
+        copy(&paged, &own, wish);
+        if wish.offset == 0 { Action::Kill } else { Action::Resume }
+    };
+    let wishes = paged.serving(serve, || {
+        check!("the page that was refused", pages.read(0), 1);
+        check!("the next one", pages.read(PAGE), 2);
+    });
+    check!("each was asked for once", wishes, 2);
     Ok(())
 }

@@ -79,10 +79,12 @@ fn the_first_who_faults_asks_and_the_others_wait() {
     // Who waits takes nothing back.
     _ = second.withdraw();
     assert!(first.is_pending());
-    _ = first.withdraw();
+    assert!(first.withdraw(), "who waits has to be told");
     assert!(!second.is_pending());
     assert!(ask(&rig, page(3), READ).wish().is_some(), "the next asks again");
-    object.supply_copy(3, &rig.space, own(0), false).expect("supplied");
+    assert!(ask(&rig, page(3), READ).wish().is_none());
+    let supplied = object.supply_copy(3, &rig.space, own(0), false);
+    assert_eq!(supplied, Ok(true), "who waits has to be told");
     _ = first.withdraw();
     assert_eq!(rig.load(0, page(3) + 5), Ok(100));
     let gone = rig.space.request_page(UserPointer::new(page(3)), READ);
@@ -143,15 +145,16 @@ fn a_page_that_moves_leaves_its_mapping_and_changes_its_account() {
 
 #[test]
 fn a_frame_that_a_clone_has_too_is_copied_before_it_moves() {
-    let (rig, object) = scene(PagerFlags::NONE, RW);
+    let (rig, object) = scene(PagerFlags::WRITABLE, RW);
     let child = new_space(&rig.model, &rig.account);
     let mut cloning = rig.space.clone_space().expect("at rest");
     while cloning.run(&rig.space, &child).expect("memory") == Progress::Paused {}
     object.supply_move(0, &rig.space, own(3), false).expect("supplied");
-    rig.store(1, page(0) + 6, 1).expect("a frame");
+    share(&rig, &object, page(32));
+    rig.store(1, page(32) + 6, 1).expect("shared");
     let mut bytes = [0; 2];
     child.read_page(OWN + 3 * PAGE_SIZE + 5, &mut bytes).expect("mapped");
-    assert_eq!((bytes, rig.load(0, page(0) + 5)), ([103, 0], Ok(103)));
+    assert_eq!((bytes, rig.load(0, page(32) + 5)), ([103, 0], Ok(103)));
     let absent = child.read_page(page(9), &mut bytes);
     let asked = AccessRefusal::Absent(Page::containing(page(9)), READ);
     assert_eq!(absent, Err(asked), "the clone asks the same pager");
