@@ -7,7 +7,7 @@
 #![no_main]
 
 use vellum_user::abi::{
-    Action, Advice, Error, MESSAGE_WORDS, PAGE_SIZE, PageWish, Supply, SupplyFlags,
+    Action, Advice, Error, MESSAGE_WORDS, ObjectKind, PAGE_SIZE, PageWish, Supply, SupplyFlags,
 };
 use vellum_user::calls::Received;
 use vellum_user::mapping::PAGE;
@@ -121,12 +121,13 @@ impl Means {
     }
 }
 
-/// Maps pages of the source, with their tags where there are any.
+/// Maps pages of the source: as Tagged memory, unless they can have no tags that matter.
 fn pages(source: &MemoryObject, count: u64) -> Result<Mapping, Error> {
     let length = usize::try_from(count).ok().and_then(|count| count.checked_mul(PAGE));
     let length = length.ok_or(Error::InvalidSize)?;
     let request = MapRequest::of(source.handle(), length);
-    if system::tags_supported() { request.tagged().map() } else { request.map() }
+    let is_plain = source.query()?.kind == ObjectKind::Pattern as u64;
+    if system::tags_supported() && !is_plain { request.tagged().map() } else { request.map() }
 }
 
 impl Served {

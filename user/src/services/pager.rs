@@ -37,8 +37,8 @@ pub const STOP: u64 = 6;
 
 /// The badge of the first object; those below are the service's own.
 const FIRST_BADGE: u64 = 16;
-/// What the pager needs of a source: to map it and to name it.
-const TO_SHOW: Rights = Rights::MAP.union(Rights::READ);
+/// What the pager needs of a source: to map it, to name it, and to know what it is.
+const TO_SHOW: Rights = Rights::MAP.union(Rights::READ).union(Rights::INSPECT);
 
 /// How an object's pages are supplied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
