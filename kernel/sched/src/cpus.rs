@@ -66,12 +66,11 @@ impl<M: Machine, T: Task> Default for Cpus<M, T> {
 }
 
 impl<M: Machine, T: Task> Cpu<M, T> {
+    /// All zeros, so that it is no part of the kernel's file: as long as it has not looked, a CPU is interrupted
+    /// as if it ran the least urgent thread.
     const fn new() -> Cpu<M, T> {
-        Cpu {
-            ready: Mutex::new(Ready::new()),
-            present: AtomicU32::new(0),
-            running: AtomicU32::new(LOOKING),
-        }
+        let (present, running) = (AtomicU32::new(0), AtomicU32::new(0));
+        Cpu { present, running, ready: Mutex::new(Ready::new()) }
     }
 
     /// Changes the queue, and tells those who look without the lock.
@@ -84,7 +83,7 @@ impl<M: Machine, T: Task> Cpu<M, T> {
 }
 
 impl<M: Machine, T: Task> Cpus<M, T> {
-    /// Returns CPUs that are about to look for something to run.
+    /// Returns CPUs that have not yet looked for something to run.
     #[must_use]
     pub const fn new() -> Cpus<M, T> {
         Cpus { cpus: [const { Cpu::new() }; MAX_CPUS], idle: AtomicU32::new(0) }

@@ -31,6 +31,8 @@ const FIGURES: &str = "figures";
 const MASKED: &str = "longest_masked";
 /// The longest time with interrupts masked of what fills blocks of 2 MiB.
 const MASKED_HUGE: &str = "longest_masked_huge";
+/// The longest time with interrupts masked of programs that ask for the worst.
+const MASKED_HOSTILE: &str = "longest_masked_hostile";
 
 /// A program that measures.
 struct Benchmark {
@@ -70,6 +72,7 @@ const BENCHMARKS: &[Benchmark] = &[
     Benchmark::plain("paths", "messages"),
     Benchmark::plain("paths", "timed_waits"),
     Benchmark::plain("paths", "pagers"),
+    Benchmark { masked: MASKED_HOSTILE, ..Benchmark::plain("paths", "hostile") },
     Benchmark { beside: &["pager"], ..Benchmark::plain("sweep", "sweep") },
     Benchmark::plain("sparse_read", "sparse_read"),
 ];
