@@ -8,7 +8,7 @@ use super::Thread;
 use super::end::End;
 use super::operation::{Operation, Progress};
 use super::parting::{self, Parting, let_go, take_in_hand};
-use super::scheduler::make_ready;
+use super::scheduler::{self, make_ready};
 use super::spaces::{activate, leave_space};
 use super::thread::Standing;
 use crate::ipc::Endpoint;
@@ -89,6 +89,11 @@ fn part(thread: &PoolArc<Thread>) -> Option<Operation> {
 
 /// Goes on with an operation. Returns whether the thread has done what it could.
 fn advance(thread: &PoolArc<Thread>, mut operation: Operation) -> bool {
+    // It may stay as long as in user code.
+    if !scheduler::begin_work(thread) {
+        thread.unfinished.put(operation);
+        return false;
+    }
     match &operation {
         Operation::Receive(endpoint, until) => {
             return Endpoint::receive_again(endpoint, thread, *until);

@@ -258,6 +258,21 @@ fn perform(thread: PoolArc<Thread>, outcome: Outcome) -> Option<PoolArc<Thread>>
     None
 }
 
+/// Declares that a thread goes on in the kernel: its slice ends as in user code, and whoever is more urgent
+/// interrupts it. Returns false if somebody is by now; then its turn is put off.
+pub(super) fn begin_work(thread: &PoolArc<Thread>) -> bool {
+    match CPUS.run(thread) {
+        Turn::Over => {
+            CPUS.look();
+            CPUS.put_back(thread.clone());
+            return false;
+        }
+        Turn::Slice => timer::begin_slice_if_none(SLICE),
+        Turn::Alone => {}
+    }
+    true
+}
+
 /// Makes a thread the running one, unless something more urgent has just come.
 #[inline(always)]
 fn run(thread: PoolArc<Thread>, slice: Slice) -> Option<*mut Context> {

@@ -9,8 +9,8 @@
 use core::hint::black_box;
 use core::sync::atomic::AtomicU32;
 use vellum_user::abi::{
-    Advice, Call, Error, Handle, Limits, MapOptions, PagerFlags, Protection, Rights, TestOperation,
-    WaitFlags,
+    Advice, Call, Error, Handle, Limits, MapOptions, PagerFlags, Policy, Protection, Rights,
+    TestOperation, WaitFlags,
 };
 use vellum_user::mapping::{MapRequest, PAGE};
 use vellum_user::{
@@ -21,13 +21,13 @@ use vellum_user::{
 vellum_user::test!(main);
 
 /// What the worst may use.
-const LIMITS: Limits = Limits { frames: 900, kernel_bytes: 400 << 10, handles: 110 };
+const LIMITS: Limits = Limits { frames: 1500, kernel_bytes: 400 << 10, handles: 110 };
 /// What it does, with how many threads at most.
-const LOADS: [(&str, u64); 12] = [
-    ("spin", 48),
-    ("yield", 48),
-    ("wake", 48),
-    ("sleep", 48),
+const LOADS: [(&str, u64); 13] = [
+    ("spin", 32),
+    ("yield", 32),
+    ("wake", 32),
+    ("sleep", 32),
     ("call", 24),
     ("clone", 16),
     ("touch", 16),
@@ -36,11 +36,14 @@ const LOADS: [(&str, u64); 12] = [
     ("endpoint", 16),
     ("page", 24),
     ("processes", 16),
+    ("transfer", 4),
 ];
 /// Steps of the work that is measured: some milliseconds.
 const WORK: u64 = 4_000_000;
 /// What is taken beside the worst.
 const PAGES: usize = 300;
+/// Bytes that are moved at once: much more than a slice's work.
+const MOVED: usize = 256 << 20;
 /// Nanoseconds that the worst is given to begin.
 const BEGINS: u64 = 60_000_000;
 /// Nanoseconds of a time slice.
@@ -67,7 +70,7 @@ fn main(arguments: &Arguments) -> Result<(), Error> {
         let begun = calls::clock();
         let mut used = account.query()?;
         // Each of its threads has a handle.
-        while calls::clock() - begun < BEGINS || used.handles < most.min(40) {
+        while calls::clock() - begun < BEGINS || used.handles < most.min(30) {
             calls::yield_now();
             used = account.query()?;
         }
@@ -135,6 +138,11 @@ fn worst(load: &str) -> Result<(), Error> {
     let paged = MemoryObject::paged(&pager, 64 * PAGE as u64, PagerFlags::NONE)?;
     let absent = MapRequest::of(paged.handle(), 64 * PAGE).read_only().map()?;
     let absent = absent.address() as u64;
+    // Bytes that take long to move, and hardly any frame.
+    let wrap = MemoryObject::wrap(PAGE as u64)?;
+    let target = MapRequest::of(wrap.handle(), MOVED).shared().under(Policy::Wrap).map()?;
+    let source = MapRequest::anonymous(MOVED).read_only().map()?;
+    let (target, source) = (target.address() as u64, source.address() as u64);
     let does = |number: u64| match (load, number % 2) {
         ("spin", _) => (Call::Null, [0; 6]),
         ("yield", _) => (Call::Yield, [0; 6]),
@@ -149,6 +157,7 @@ fn worst(load: &str) -> Result<(), Error> {
         ("map", _) => (Call::Map, [own, ANONYMOUS, 0, PAGE as u64, options, 0]),
         ("endpoint", _) => (Call::EndpointCreate, [0; 6]),
         ("page", _) => (Call::MemoryRead, [own, absent + number * PAGE as u64, start, 8, 0, 0]),
+        ("transfer", _) => (Call::MemoryRead, [own, source, target, MOVED as u64, 0, 0]),
         ("processes", _) => (Call::ProcessCreate, [own, 0, 0, 0, 0, 0]),
         (_, 0) => (Call::Advise, [own, start, length, Advice::PopulateWrite as u64, 0, 0]),
         (_, _) => (Call::Advise, [own, start, length, Advice::Decommit as u64, 0, 0]),
