@@ -115,6 +115,13 @@ pub fn set_pending(outcome: Outcome) {
     unsafe { *this().pending.get() = Some(outcome) };
 }
 
+/// Returns what a handler answered. Only for the switch to another thread: nobody keeps the reference when
+/// it is taken.
+pub fn pending() -> Option<&'static Outcome> {
+    // SAFETY: As in `take_current`, and nothing writes to the cell while the caller looks.
+    unsafe { &*this().pending.get() }.as_ref()
+}
+
 /// Takes what a handler answered. Only for the switch to another thread.
 pub fn take_pending() -> Option<Outcome> {
     // SAFETY: As in `take_current`.

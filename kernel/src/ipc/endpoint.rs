@@ -318,23 +318,12 @@ fn end_served(server: &PoolArc<Thread>, caller: PoolArc<Thread>) {
     let_go();
 }
 
-/// Declares that a server, whose endpoint is locked, waits there, and takes the caller that it has to
-/// answer in words; `None`, and nothing has changed, if there is none or the server is not to wait.
+/// Notes that a server is about to wait at an endpoint, whose lock is held. Returns whether it may.
 #[inline(always)]
-pub(super) fn begin_to_receive(
-    server: &Thread,
-    endpoint: &PoolArc<Endpoint>,
-) -> Option<PoolArc<Thread>> {
+pub(super) fn may_receive(server: &Thread, endpoint: &PoolArc<Endpoint>) -> bool {
     server.waiting.begin_to_receive(endpoint);
     // In this order: see `serve`.
-    if server.may_run() && !server.stop.is_asked_for() {
-        let caller = server.serving.lock().take_if(|caller| !caller.is_reporting());
-        if caller.is_some() {
-            return caller;
-        }
-    }
-    server.waiting.end();
-    None
+    server.may_run() && !server.stop.is_asked_for()
 }
 
 /// Answers the call that a server has. Returns the caller, which goes on.

@@ -110,9 +110,7 @@ fn begin(thread: &Thread, report: Report, handler: Handler) -> Outcome {
 
 /// Ends the report of a thread, which was answered or never will be.
 fn end(thread: &Thread) {
-    let was_counted = thread.report.lock().as_ref().is_some_and(Report::opens_thread);
-    thread.end_report();
-    if was_counted {
+    if thread.end_report() {
         thread.process.end_report();
     }
 }
@@ -148,8 +146,7 @@ pub fn hand_over(caller: &Thread, server: &Thread, badge: u64) -> Result<(), Err
     message.deliver(caller, server, badge)
 }
 
-#[cold]
-fn deliver(caller: &Thread, server: &Thread, badge: u64) {
+pub(super) fn deliver(caller: &Thread, server: &Thread, badge: u64) {
     if let Some(report) = caller.report.lock().as_ref() {
         message::deliver_words(server, report.handle(), &report.words, badge);
     }
@@ -165,8 +162,10 @@ pub fn answer(server: &Thread, caller: &Thread, message: &Message) -> Result<(),
 }
 
 /// Does what the answer to a report asks for.
-#[cold]
-fn act(caller: &Thread, message: &Message) -> Result<(), Error> {
+///
+/// # Errors
+/// `InvalidAction`, `InvalidState`; then nothing has changed.
+pub(super) fn act(caller: &Thread, message: &Message) -> Result<(), Error> {
     let (action, value) = message.action()?;
     let about = |report: &Report| (report.kind, report.pc());
     let Some((kind, pc)) = caller.report.lock().as_ref().map(about) else {

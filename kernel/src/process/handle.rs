@@ -114,6 +114,7 @@ impl HandleTable {
     ///
     /// # Errors
     /// `BadHandle`, `MissingRight`.
+    #[inline(always)]
     pub fn find(&self, handle: Handle, rights: Rights) -> Result<(&Object, Rights), Error> {
         let slot = self.slot(handle.index()).ok_or(Error::BadHandle)?;
         let object = slot.object.as_ref().ok_or(Error::BadHandle)?;

@@ -12,7 +12,7 @@ use super::spaces::{activate, leave_space};
 use super::{Outcome, Thread, Wait, timing};
 use crate::arch::context::Context;
 use crate::arch::{cpu, timer};
-use crate::ipc::direct::Exchange;
+use crate::ipc::direct::{self, Exchange};
 use crate::ipc::{Endpoint, Notification, message};
 use crate::memory::pools::PoolArc;
 use crate::platform::interrupts;
@@ -66,6 +66,8 @@ pub enum Leave {
     Abandon = 2,
     /// As [`Leave::Switch`], without a handler's answer: the thread yields.
     Yield = 3,
+    /// As [`Leave::Switch`]: the answer is that the thread waits for one to a report.
+    Report = 4,
 }
 
 /// Turns a handler's answer into the vector's next step.
@@ -88,7 +90,11 @@ pub fn leave_to_yield(thread: &Thread) -> Leave {
 /// Keeps an answer until the registers are saved.
 #[inline(never)]
 fn postpone(outcome: Outcome) -> Leave {
-    let leave = if matches!(outcome, Outcome::Die) { Leave::Abandon } else { Leave::Switch };
+    let leave = match &outcome {
+        Outcome::Die => Leave::Abandon,
+        Outcome::Block(Wait::Answer(..)) => Leave::Report,
+        _ => Leave::Switch,
+    };
     percpu::set_pending(outcome);
     leave
 }
@@ -131,6 +137,7 @@ pub fn switch(leave: Leave) -> *mut Context {
     thread.registers.save();
     match leave {
         Leave::Yield => begin_turn(CPUS.rotate(thread)).unwrap_or_else(go_on),
+        Leave::Report => report(thread),
         _ => settle(thread, act),
     }
 }
@@ -144,6 +151,15 @@ pub fn exchange(exchange: Exchange) -> *mut Context {
     match exchange.perform(thread) {
         Ok(next) => switch_to(next),
         Err(thread) => settle(thread, meet),
+    }
+}
+
+/// Lets a thread report, on the direct way if it can.
+#[inline(never)]
+fn report(thread: PoolArc<Thread>) -> *mut Context {
+    match direct::report(thread) {
+        Ok(next) => switch_to(next),
+        Err(thread) => settle(thread, act),
     }
 }
 
@@ -182,6 +198,10 @@ fn switch_to(thread: PoolArc<Thread>) -> *mut Context {
 
 /// Lets a thread call, or answer and receive, on the general way.
 fn meet(thread: PoolArc<Thread>) -> Option<PoolArc<Thread>> {
+    if let Some(outcome) = percpu::take_pending() {
+        // It has answered already.
+        return perform(thread, outcome);
+    }
     match syscall::meet(&thread) {
         Ok(outcome) => perform(thread, outcome),
         Err(error) => {

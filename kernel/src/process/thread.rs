@@ -184,10 +184,14 @@ impl Thread {
         self.reports.load(Ordering::Relaxed)
     }
 
-    /// Forgets the report, which was answered or never will be.
-    pub fn end_report(&self) -> Option<Report> {
+    /// Forgets the report, which was answered or never will be. Returns whether there was one that its
+    /// process counts.
+    pub fn end_report(&self) -> bool {
         self.reports.store(false, Ordering::Relaxed);
-        self.report.lock().take()
+        let mut report = self.report.lock();
+        let was_counted = report.as_ref().is_some_and(Report::opens_thread);
+        *report = None;
+        was_counted
     }
 
     /// Returns the rank of the endpoint where it received last; 0 if that was none of a pager.
