@@ -121,6 +121,25 @@ impl<T: Member<L>, L> List<T, L> {
         Some(first)
     }
 
+    /// Exchanges the only member for what is in no list of this kind: what taking the one out and appending
+    /// the other come to, with less to do.
+    ///
+    /// # Errors
+    /// The other, if the list has not exactly one member; then nothing has changed.
+    pub fn exchange_only(&mut self, member: T::Handle) -> Result<T::Handle, T::Handle> {
+        let address = self.address();
+        match (&mut self.first, &mut self.last) {
+            (Some(first), Some(last)) if core::ptr::eq::<T>(&**first, &**last) => {
+                member.link().0.lock().list = address;
+                last.clone_from(&member);
+                let only = core::mem::replace(first, member);
+                only.link().0.lock().list = 0;
+                Ok(only)
+            }
+            _ => Err(member),
+        }
+    }
+
     /// Returns whoever is behind a member of a list.
     pub(crate) fn behind(member: &T) -> Option<T::Handle> {
         member.link().0.lock().behind.clone()

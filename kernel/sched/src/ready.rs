@@ -156,21 +156,24 @@ impl<T: Task> Ready<T> {
     pub fn rotate(&mut self, thread: T::Handle) -> T::Handle {
         let Some(top) = self.top().filter(|top| *top >= thread.priority()) else { return thread };
         let level = usize::from(top.0);
-        let Some(next) = self.levels[level].pop_front() else { return thread };
-        let share = next.share();
-        let shared = &self.shares[share.number()];
-        if thread.share() == share
-            && thread.priority() == top
-            && shared.listed[level] == 1
-            && shared.behind[level].is_empty()
+        let shared = &self.shares[thread.share().number()];
+        if thread.priority() == top && shared.listed[level] == 1 && shared.behind[level].is_empty()
         {
-            // Two that take turns, the usual case: what comes to the same, with less to do.
-            self.levels[level].push_back(thread);
-            return next;
+            // Two that take turns, the usual case: the one in the list is of the same share if it is alone there.
+            return match self.levels[level].exchange_only(thread) {
+                Ok(next) => next,
+                Err(thread) => self.rotate_among_many(level, thread),
+            };
         }
+        self.rotate_among_many(level, thread)
+    }
+
+    #[inline(never)]
+    fn rotate_among_many(&mut self, level: usize, thread: T::Handle) -> T::Handle {
+        let Some(next) = self.levels[level].pop_front() else { return thread };
         // In this order: a thread whose turn ends comes before one whose share just begins another.
         self.push(thread);
-        self.has_left(level, share);
+        self.has_left(level, next.share());
         next
     }
 

@@ -63,7 +63,7 @@ fn lists_do_what_a_vector_does() {
     for _ in 0..20_000 {
         let (number, list) = (random(9), random(2));
         let is_free = vectors.iter().all(|vector| !vector.contains(&number));
-        match random(4) {
+        match random(5) {
             0 if is_free => {
                 lists[list].push_back(items[number].clone());
                 vectors[list].push_back(number);
@@ -80,6 +80,16 @@ fn lists_do_what_a_vector_does() {
                 let place = vectors[list].iter().position(|other| *other == number);
                 assert_eq!(lists[list].remove(&items[number]), place.is_some());
                 place.map(|place| vectors[list].remove(place));
+            }
+            4 if is_free => {
+                let exchanged = lists[list].exchange_only(items[number].clone());
+                let exchanged = exchanged.map(|item| item.number).map_err(|item| item.number);
+                if vectors[list].len() == 1 {
+                    assert_eq!(exchanged, Ok(vectors[list][0]));
+                    vectors[list][0] = number;
+                } else {
+                    assert_eq!(exchanged, Err(number));
+                }
             }
             _ => {}
         }
