@@ -91,7 +91,9 @@ fn part(thread: &PoolArc<Thread>) -> Option<Operation> {
 fn advance(thread: &PoolArc<Thread>, mut operation: Operation) -> bool {
     // It may stay as long as in user code.
     if !scheduler::begin_work(thread) {
+        // In this order: another CPU may take the thread at once.
         thread.unfinished.put(operation);
+        scheduler::put_off(thread.clone());
         return false;
     }
     match &operation {

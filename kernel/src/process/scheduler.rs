@@ -279,18 +279,23 @@ fn perform(thread: PoolArc<Thread>, outcome: Outcome) -> Option<PoolArc<Thread>>
 }
 
 /// Declares that a thread goes on in the kernel: its slice ends as in user code, and whoever is more urgent
-/// interrupts it. Returns false if somebody is by now; then its turn is put off.
-pub(super) fn begin_work(thread: &PoolArc<Thread>) -> bool {
+/// interrupts it. Returns false if somebody is by now; then its turn is to be put off ([`put_off`]).
+pub(super) fn begin_work(thread: &Thread) -> bool {
     match CPUS.run(thread) {
-        Turn::Over => {
-            CPUS.look();
-            CPUS.put_back(thread.clone());
-            return false;
-        }
+        Turn::Over => return false,
         Turn::Slice => timer::begin_slice_if_none(SLICE),
         Turn::Alone => {}
     }
     true
+}
+
+/// Puts a thread off for somebody more urgent. Another CPU may run it from now on: what it has to finish is
+/// with it.
+#[cold]
+#[inline(never)]
+pub(super) fn put_off(thread: PoolArc<Thread>) {
+    CPUS.look();
+    CPUS.put_back(thread);
 }
 
 /// Makes a thread the running one, unless something more urgent has just come.
@@ -298,8 +303,7 @@ pub(super) fn begin_work(thread: &PoolArc<Thread>) -> bool {
 fn run(thread: PoolArc<Thread>, slice: Slice) -> Option<*mut Context> {
     match CPUS.run(&thread) {
         Turn::Over => {
-            CPUS.look();
-            CPUS.put_back(thread);
+            put_off(thread);
             return None;
         }
         // Who is switched to by name goes on with what is left: two that call each other are one.
