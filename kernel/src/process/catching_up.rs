@@ -57,6 +57,7 @@ fn next(thread: &PoolArc<Thread>) -> Option<Operation> {
         (
             Some(
                 Operation::Transfer(_)
+                | Operation::Pieces(_)
                 | Operation::Block(..)
                 | Operation::Supply(_)
                 | Operation::Receive(..),

@@ -32,6 +32,7 @@ fn main(arguments: &Arguments) -> Result<u64, Error> {
     let number = |at| arguments.at(at).and_then(|word| word.parse().ok()).unwrap_or(0);
     match arguments.at(0) {
         Some("touch") => return open(FAR).map(|()| u64::from(read_far(FAR))),
+        Some("move") => return open(FAR).map(|()| move_far()),
         Some("pager") => return be_pager(arguments.at(1), number(2), number(3)),
         Some(_) => return Ok(1),
         None => {}
@@ -64,6 +65,12 @@ fn read_far(address: u64) -> u8 {
     unsafe { byte.read_volatile() }
 }
 
+/// Moves a few bytes of what the parent has mapped into this process, by a call of many pieces. Returns how
+/// many came.
+fn move_far() -> u64 {
+    calls::memory_gather(Handle::SELF, &[(FAR, 2), (FAR + 8, 2)], &mut [0; 4]).0 as u64
+}
+
 /// Lets this process read what the parent has mapped into it.
 fn open(address: u64) -> Result<(), Error> {
     // SAFETY: no Rust value lives there.
@@ -84,7 +91,12 @@ fn lend(child: &Child, object: &MemoryObject, at: u64) -> Result<(), Error> {
 
 /// Starts a child that touches an object.
 fn toucher(object: &MemoryObject) -> Result<Child, Error> {
-    let child = testing::load_self(&["touch"]);
+    client("touch", object)
+}
+
+/// Starts a child that needs an object's first page.
+fn client(way: &str, object: &MemoryObject) -> Result<Child, Error> {
+    let child = testing::load_self(&[way]);
     lend(&child, object, FAR)?;
     child.start()?;
     Ok(child)
@@ -337,12 +349,13 @@ fn pagers_that_wait_for_themselves() -> Result<(), Error> {
     Ok(())
 }
 
-/// Clients that are killed before and after their wish was received, and while they wait for another's.
+/// Clients that are killed before and after their wish was received, and while they wait for another's, in user
+/// code and in a call: none of them asks again.
 fn clients_that_go() -> Result<(), Error> {
     for round in 0..ROUNDS {
         let paged = Paged::new(LENGTH, PagerFlags::NONE)?;
-        let clients: Result<Vec<Child>, Error> = (0..3).map(|_| toucher(&paged.object)).collect();
-        let clients = clients?;
+        let clients = ["move", "touch", "touch"].map(|way| client(way, &paged.object));
+        let clients = clients.into_iter().collect::<Result<Vec<Child>, Error>>()?;
         let received = round % 2 == 0;
         if received {
             let wish = paged.endpoint.receive()?.wish().map(|wish| wish.offset);
