@@ -224,7 +224,11 @@ fn fail(thread: &Thread) {
     let about = thread.report.lock().as_ref().map(about);
     end(thread);
     match about {
-        Some((Kind::Fault, reason)) => _ = thread.process.begin_end(reason),
+        Some((Kind::Fault, reason)) => {
+            thread.process.begin_end(reason);
+            // Whoever is more urgent than it was may never be done.
+            thread.hurry();
+        }
         Some((Kind::Wish, _)) => paging::answered(thread, Some(ExitKind::PagerGone)),
         None => {}
     }

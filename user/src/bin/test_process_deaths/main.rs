@@ -12,11 +12,11 @@ mod ways;
 
 use alloc::format;
 use vellum_user::abi::{
-    Advice, Error, ExitKind, ExitReport, Handle, Policy, Protection, Stat, Switches,
+    Action, Advice, Error, ExitKind, ExitReport, Handle, Policy, Protection, Stat, Switches,
 };
 use vellum_user::mapping::{MapRequest, PAGE};
 use vellum_user::{
-    Arguments, Mapping, MemoryObject, Process, calls, check, println, system, testing,
+    Arguments, Endpoint, Mapping, MemoryObject, Process, calls, check, println, system, testing,
 };
 use ways::{Needs, WAYS, Way};
 
@@ -40,6 +40,7 @@ fn main(arguments: &Arguments) -> Result<u64, Error> {
     match arguments.at(0) {
         Some("wait") => return wait_for_ever(),
         Some("last") => return spin_last(),
+        Some("die") => return die_last(),
         Some("touch") => return touch_for_ever(),
         Some("map") => return map_for_ever(),
         Some("spin") => loop {
@@ -59,6 +60,7 @@ fn main(arguments: &Arguments) -> Result<u64, Error> {
     check_kill("a child whose pages are made present", "touch", 20);
     check_kill("a child that maps what is made present", "map", 20);
     check_end_of_the_least_urgent();
+    check_end_by_a_handler()?;
     Ok(0)
 }
 
@@ -164,6 +166,12 @@ fn spin_last() -> Result<u64, Error> {
     }
 }
 
+/// Does what ends it, when nobody else would run.
+fn die_last() -> Result<u64, Error> {
+    calls::thread_set_priority(Handle::SELF, 0)?;
+    die(WAYS.iter().find(|way| way.name == "undefined").expect("a name of the table"))
+}
+
 /// A child that was ended gives everything back although somebody more urgent never waits.
 fn check_end_of_the_least_urgent() {
     let before = testing::stat();
@@ -171,16 +179,38 @@ fn check_end_of_the_least_urgent() {
     check!("start", child.start(), Ok(()));
     (0..20).for_each(|_| calls::yield_now());
     check!("kill", child.process.kill(), Ok(()));
+    check_comes_back("who ran last", &before);
+    check!("report", child.process.wait().is_ok());
+    drop(child);
+    check_nothing_left("who ran last", &before);
+}
+
+/// The same of one that a handler ended, which reported something when nobody else would run.
+fn check_end_by_a_handler() -> Result<(), Error> {
+    let before = testing::stat();
+    let handler = Endpoint::new()?;
+    let child = testing::load_self(&["die"]);
+    child.process.set_handler(&handler)?;
+    child.start()?;
+    let kind = handler.receive()?.report().map(|report| report.kind);
+    check!("what it reports", kind, Some(ExitKind::UndefinedInstruction));
+    calls::endpoint_reply(None, calls::answer(Action::Kill))?;
+    check_comes_back("who was ended by its handler", &before);
+    check!("report", child.process.wait().is_ok());
+    drop((child, handler));
+    check_nothing_left("who was ended by its handler", &before);
+    Ok(())
+}
+
+/// Checks that the frames of a child come back while this thread never waits.
+fn check_comes_back(name: &str, before: &Stat) {
     let begun = calls::clock();
     // Its root table stays until nobody names it.
     let is_there = || testing::stat().free_frames + 1 >= before.free_frames;
     while !is_there() && calls::clock() - begun < PATIENCE {
         calls::yield_now();
     }
-    check!("frames of who ran last", is_there());
-    check!("report", child.process.wait().is_ok());
-    drop(child);
-    check_nothing_left("who ran last", &before);
+    check!(format_args!("frames of {name}"), is_there());
 }
 
 fn check_kill(name: &str, argument: &str, turns: u32) {
