@@ -92,11 +92,12 @@ fn reply_receive(server: PoolArc<Thread>, word: u64, message: Message) -> Met {
     if caller.is_reporting() {
         return answer_report(server, caller, word, message);
     }
+    // Its note names the server, which others may find and end as soon as it waits.
+    caller.waiting.end();
     if let Err(server) = receive(server, word) {
         return give_back(server, caller);
     }
     message.put(&caller, 0);
-    caller.waiting.end();
     Ok(caller)
 }
 
@@ -120,10 +121,11 @@ fn answer_report(
     if !may_receive(word) || report::act(&caller, &message).is_err() {
         return give_back(server, caller);
     }
+    // As for any other caller.
+    caller.waiting.end();
     if let Err(server) = receive(server, word) {
         return receive_generally(server, word, caller);
     }
-    caller.waiting.end();
     Ok(caller)
 }
 
@@ -162,7 +164,6 @@ fn receive_generally(server: PoolArc<Thread>, word: u64, answered: PoolArc<Threa
         drop(handles);
         message::answer(&server, Error::PartnerGone);
         scheduler::make_ready(server);
-        answered.waiting.end();
         return Ok(answered);
     };
     percpu::set_pending(Outcome::Receive(named.endpoint().clone(), Some(answered)));

@@ -110,6 +110,8 @@ pub(super) fn part(thread: &PoolArc<Thread>) -> Parting {
         }
     }
     endpoint::abandon(thread);
+    // A server that was called when it had to end has its note still.
+    thread.waiting.end();
     report::forget(thread);
     paging::answered(thread, None);
     // Nothing of it runs any more: what it ran on may go.
