@@ -39,13 +39,13 @@ const LOADS: [(&str, u64); 13] = [
     ("transfer", 4),
 ];
 /// Steps of the work that is measured: some milliseconds.
-const WORK: u64 = 4_000_000;
+const WORK: u64 = 2_000_000;
 /// What is taken beside the worst.
 const PAGES: usize = 300;
 /// Bytes that are moved at once: much more than a slice's work.
 const MOVED: usize = 256 << 20;
 /// Nanoseconds that the worst is given to begin.
-const BEGINS: u64 = 60_000_000;
+const BEGINS: u64 = 25_000_000;
 /// Nanoseconds of a time slice.
 const SLICE: u64 = 5_000_000;
 
