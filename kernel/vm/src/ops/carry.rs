@@ -42,16 +42,16 @@ pub(super) fn carry<M: Machine>(
     let target = route.target(part.start());
     let room = |page: Page| span_end(page, ABOVE_LEAVES).number() - page.number();
     let count = room(part.start()).min(room(target)).min(part.pages()).min(BATCH as u64);
-    let to = reserve.slot(space, target, LEAF_LEVEL);
-    carry_leaves(space, part.start(), [slot, to], count as usize);
+    carry_leaves(space, reserve, [part.start(), target], slot, count as usize);
     part.start().add(count)
 }
 
-/// Moves leaves from consecutive slots to consecutive slots.
+/// Moves leaves from consecutive slots, `from` on, to consecutive slots.
 fn carry_leaves<M: Machine>(
     space: &AddressSpace<M>,
-    start: Page,
-    [from, to]: [Slot; 2],
+    reserve: &mut Reserve,
+    [start, target]: [Page; 2],
+    from: Slot,
     count: usize,
 ) {
     let machine = &space.machine;
@@ -67,8 +67,11 @@ fn carry_leaves<M: Machine>(
         }
     }
     if moved == 0 {
+        // Nor is a table wanted there: this one may be new, brought by a neighbour since tables were
+        // counted.
         return;
     }
+    let to = reserve.slot(space, target, LEAF_LEVEL);
     let valid = leaves.iter().copied().enumerate().filter(|(_, leaf)| leaf.is_valid());
     // No CPU may store through the old address once the new one shows the page.
     if moved == count as u64 {

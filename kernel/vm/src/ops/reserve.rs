@@ -36,8 +36,10 @@ impl Reserve {
     }
 
     /// Counts the tables that are missing where the pages of the source's first table go. Each
-    /// table is counted once, in the order of addresses; the mark on both ranges keeps the count
-    /// an upper bound, as nobody removes tables meanwhile. The caller holds the lock.
+    /// table is counted once, in the order of addresses. The count stays an upper bound: while both
+    /// ranges are marked nobody removes tables, and no page of the source gets a leaf. A table may
+    /// still appear at the source, for a neighbour's page; it has no leaf that moves. The caller
+    /// holds the lock.
     pub(super) fn count<M: Machine>(
         &mut self,
         space: &AddressSpace<M>,

@@ -282,3 +282,30 @@ fn both_ranges_wait_while_pages_move_and_nobody_else() {
     assert_eq!((rig.load(1, THERE), rig.load(1, HERE)), (Ok(1), Ok(3)));
     rig.finish(ModelOptions { cpus: 3, frames: 4096, ..ModelOptions::default() });
 }
+
+#[test]
+fn a_neighbour_may_bring_the_table_of_pages_that_move() {
+    let options = || ModelOptions { cpus: 3, frames: 4096, ..ModelOptions::default() };
+    // The step behind which the neighbour is touched.
+    for when in 0..6 {
+        let rig = Host::with(options());
+        rig.map(&rig.pattern(3), HERE, 300, RW);
+        let begun = rig.space.remap(&request([100, 100], FIXED | RETAIN, THERE));
+        let mut change = begun.expect("a move that may begin").1.expect("pages to move");
+        let mut steps = 0;
+        loop {
+            if steps == when {
+                rig.store(0, HERE + 200 * PAGE_SIZE, 1).expect("a frame");
+            }
+            steps += 1;
+            if change.step(&rig.space) {
+                break;
+            }
+        }
+        rig.audit();
+        let shown = [0, 99, 200].map(|index| rig.load(1, HERE + index * PAGE_SIZE));
+        assert_eq!(shown, [Ok(3), Ok(3), if when < steps { Ok(1) } else { Ok(3) }]);
+        assert_eq!(rig.load(1, THERE + 99 * PAGE_SIZE), Ok(3));
+        rig.finish(options());
+    }
+}

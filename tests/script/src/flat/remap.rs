@@ -1,6 +1,6 @@
 //! Moving pages.
 
-use super::space::{FlatSpace, Page, span};
+use super::space::{FlatSpace, Page};
 use super::{Flat, Sharing, State};
 use crate::word::Span;
 use core::mem::replace;
@@ -78,7 +78,7 @@ impl FlatSpace {
         }
     }
 
-    /// Moves pages. Tables of the destination are there for each table that the source has.
+    /// Moves pages. Tables of the destination are there for each page that has a leaf.
     fn carry(&mut self, old: Span, new: Range<u64>, retains: bool, positional: bool) {
         for number in new.clone() {
             if let Some(page) = self.pages.remove(&number) {
@@ -102,12 +102,12 @@ impl FlatSpace {
     }
 
     fn carry_page(&mut self, from: u64, to: u64) {
-        if self.has_table(3, span(from, 3)) {
-            self.grow(to);
-        }
         let source = self.pages.get_mut(&from).expect("a mapped page");
         let state = replace(&mut source.state, State::Clean);
         let moved = u64::from(!matches!(state, State::Clean));
+        if moved != 0 {
+            self.grow(to);
+        }
         self.stat.tlbi_count += moved;
         self.stat.leaves_moved += moved;
         self.pages.get_mut(&to).expect("a mapped page").state = state;

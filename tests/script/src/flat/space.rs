@@ -35,7 +35,7 @@ pub struct FlatSpace {
     pub stat: Stat,
 }
 
-pub(super) fn span(page: u64, level: u32) -> u64 {
+fn span(page: u64, level: u32) -> u64 {
     page >> (9 * (4 - level))
 }
 
@@ -85,10 +85,6 @@ impl FlatSpace {
                 self.tables.insert((level, span(page, level)));
             }
         }
-    }
-
-    pub(super) fn has_table(&self, level: u32, span: u64) -> bool {
-        self.tables.contains(&(level, span)) || self.resident.contains(&(level, span))
     }
 
     /// Returns the counters, complete.
