@@ -14,6 +14,8 @@
 pub mod ring;
 
 #[cfg(target_os = "none")]
+mod ask;
+#[cfg(target_os = "none")]
 pub mod console;
 #[cfg(target_os = "none")]
 pub mod pager;

@@ -50,7 +50,7 @@ mod repeat;
 mod vectors;
 mod warm;
 
-pub use change::{Change, measure, measure_value, stat};
+pub use change::{Change, at_rest, measure, measure_value, stat};
 pub use checks::{report, require, require_cpus, require_tags, skip};
 pub use child::{archive, exited_with, load, load_self, load_self_paid_by, run, run_self};
 pub use contents::{

@@ -34,15 +34,10 @@ fn main(arguments: &Arguments) -> Result<u64, Error> {
         "a child that is told nothing",
         testing::exited_with(&testing::run_self(&["nothing"]), 1)
     );
-    let before = at_rest();
+    let before = testing::at_rest();
     fork_of_a_client()?;
-    check!("free frames and kernel memory afterwards", at_rest(), before);
+    check!("free frames and kernel memory afterwards", testing::at_rest(), before);
     Ok(0)
-}
-
-fn at_rest() -> (u64, u64, u64) {
-    let stat = testing::stat();
-    (stat.free_frames, stat.pool_bytes, stat.handles)
 }
 
 fn handle(word: &str) -> Result<Handle, Error> {

@@ -40,21 +40,16 @@ fn main(arguments: &Arguments) -> Result<(), Error> {
     // What the heap and the tables take once stays.
     check!("a child", testing::exited_with(&testing::run_self(&["nothing"]), 0));
     refused_once()?;
-    let before = at_rest();
+    let before = testing::at_rest();
     for _ in 0..ROUNDS {
         refused_once()?;
     }
-    check!("free frames and kernel memory afterwards", at_rest(), before);
+    check!("free frames and kernel memory afterwards", testing::at_rest(), before);
     let account = Account::new(&LIMITS)?;
     let child = testing::load_self_paid_by(&account, &["besieged"]);
     child.start()?;
     check!("who was besieged", testing::exited_with(&child.wait()?, 0));
     Ok(())
-}
-
-fn at_rest() -> (u64, u64, u64) {
-    let stat = testing::stat();
-    (stat.free_frames, stat.pool_bytes, stat.handles)
 }
 
 /// Many calls whose handle is gone, and one without: under interrupts that come every few of them.

@@ -33,18 +33,13 @@ fn main(arguments: &Arguments) -> Result<(), Error> {
     // What the heap and the tables take once stays.
     _ = testing::run_self(&["nothing"]);
     once(1)?;
-    let before = at_rest();
+    let before = testing::at_rest();
     let took = once(FLOOD)?;
     // A slice of the flood before each part of an answer. On several CPUs the host's own load is in it.
     let noise = if system::cpus() == 1 { 1 } else { 8 };
     check!(format_args!("{CALLS} calls took {took} ns"), took <= noise * 4 * CALLS * SLICE);
-    check!("free frames and kernel memory afterwards", at_rest(), before);
+    check!("free frames and kernel memory afterwards", testing::at_rest(), before);
     Ok(())
-}
-
-fn at_rest() -> (u64, u64, u64) {
-    let stat = testing::stat();
-    (stat.free_frames, stat.pool_bytes, stat.handles)
 }
 
 /// Calls a server beside a flood of so many threads. Returns how many nanoseconds it took.

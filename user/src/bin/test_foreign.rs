@@ -23,19 +23,14 @@ const CHILD: u64 = 2;
 
 fn main(_: &Arguments) -> Result<(), Error> {
     drop(Endpoint::new()?);
-    let before = at_rest();
+    let before = testing::at_rest();
     for _ in 0..3 {
         calls_are_told()?;
     }
-    check!("free frames and kernel memory", at_rest(), before);
+    check!("free frames and kernel memory", testing::at_rest(), before);
     a_call_without_an_answer_ends_the_process()?;
-    check!("free frames and kernel memory afterwards", at_rest(), before);
+    check!("free frames and kernel memory afterwards", testing::at_rest(), before);
     Ok(())
-}
-
-fn at_rest() -> (u64, u64, u64) {
-    let stat = testing::stat();
-    (stat.free_frames, stat.pool_bytes, stat.handles)
 }
 
 fn svc(number: u64, argument: u64) -> u64 {

@@ -28,9 +28,9 @@ fn main(_: &Arguments) -> Result<(), Error> {
     // What the heap and the tables take once stays.
     drop((scoped_nothing()?, Endpoint::new()?));
     _ = testing::run("crash", &["exit=0"]);
-    let before = at_rest();
+    let before = testing::at_rest();
     every_kind_is_told_and_ends()?;
-    check!("free frames and kernel memory after children", at_rest(), before);
+    check!("free frames and kernel memory after children", testing::at_rest(), before);
     a_page_that_the_handler_maps_is_read()?;
     answers_are_done()?;
     vectors_and_tags_are_open()?;
@@ -38,7 +38,7 @@ fn main(_: &Arguments) -> Result<(), Error> {
         an_asynchronous_fault_costs_no_call()?;
     }
     bad_answers_change_nothing()?;
-    check!("free frames and kernel memory afterwards", at_rest(), before);
+    check!("free frames and kernel memory afterwards", testing::at_rest(), before);
     Ok(())
 }
 
@@ -46,11 +46,6 @@ fn scoped_nothing() -> Result<(), Error> {
     // SAFETY: nothing is borrowed.
     drop(unsafe { scoped(|| 0) }?);
     Ok(())
-}
-
-fn at_rest() -> (u64, u64, u64) {
-    let stat = testing::stat();
-    (stat.free_frames, stat.pool_bytes, stat.handles)
 }
 
 /// Ways to end of the program `crash`, and what is told of them.

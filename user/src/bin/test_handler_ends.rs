@@ -40,13 +40,13 @@ fn main(arguments: &Arguments) -> Result<u64, Error> {
     // SAFETY: nothing is borrowed.
     drop((unsafe { scoped(|| 0) }?, Endpoint::new()?));
     _ = testing::run_self(&["nothing"]);
-    let before = at_rest();
+    let before = testing::at_rest();
     for _ in 0..ROUNDS {
         endpoints_close()?;
         threads_end_or_forget()?;
         clients_are_killed()?;
     }
-    check!("free frames and kernel memory afterwards", at_rest(), before);
+    check!("free frames and kernel memory afterwards", testing::at_rest(), before);
     let mut handled = 0;
     for _ in 0..ROUNDS {
         processes_end()?;
@@ -56,13 +56,8 @@ fn main(arguments: &Arguments) -> Result<u64, Error> {
         handled += circles_end(&["later", "handle"])?;
     }
     check!("circles that began with a report received", handled != 0);
-    check!("free frames and kernel memory after circles", at_rest(), before);
+    check!("free frames and kernel memory after circles", testing::at_rest(), before);
     Ok(0)
-}
-
-fn at_rest() -> (u64, u64, u64) {
-    let stat = testing::stat();
-    (stat.free_frames, stat.pool_bytes, stat.handles)
 }
 
 fn load(address: u64) {

@@ -21,11 +21,11 @@ const RESULT: u64 = 1000;
 
 fn main(_: &Arguments) -> Result<(), Error> {
     drop((scoped_nothing()?, Endpoint::new()?));
-    let before = at_rest();
+    let before = testing::at_rest();
     reads_give_what_the_handler_says()?;
     other_accesses_are_told_apart()?;
     a_foreign_program_reads_beside_its_calls()?;
-    check!("free frames, kernel memory and handles", at_rest(), before);
+    check!("free frames, kernel memory and handles", testing::at_rest(), before);
     Ok(())
 }
 
@@ -33,11 +33,6 @@ fn scoped_nothing() -> Result<(), Error> {
     // SAFETY: nothing is borrowed.
     drop(unsafe { scoped(|| 0) }?);
     Ok(())
-}
-
-fn at_rest() -> (u64, u64, u64) {
-    let stat = testing::stat();
-    (stat.free_frames, stat.pool_bytes, stat.handles)
 }
 
 /// What a handler of these tests makes of a system register.

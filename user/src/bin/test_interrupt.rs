@@ -24,7 +24,7 @@ const MOMENT: u64 = 30_000;
 fn main(_: &Arguments) -> Result<(), Error> {
     // What the heap and the tables take once stays.
     drop((spawn(|| 0)?, Endpoint::new()?, Process::new()?));
-    let before = at_rest();
+    let before = testing::at_rest();
     each_wait_ends()?;
     who_does_not_wait_is_left_alone()?;
     who_must_wait_waits_on()?;
@@ -32,13 +32,8 @@ fn main(_: &Arguments) -> Result<(), Error> {
     an_answer_is_taken_or_refused()?;
     interrupters_know_what_they_did()?;
     everybody_at_once()?;
-    check!("free frames and kernel memory afterwards", at_rest(), before);
+    check!("free frames and kernel memory afterwards", testing::at_rest(), before);
     Ok(())
-}
-
-fn at_rest() -> (u64, u64, u64) {
-    let stat = testing::stat();
-    (stat.free_frames, stat.pool_bytes, stat.handles)
 }
 
 /// Interrupts a thread until it waits and is interrupted.

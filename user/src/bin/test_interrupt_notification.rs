@@ -74,20 +74,15 @@ fn main(arguments: &Arguments) -> Result<(), Error> {
     drop(spawn(|| 0)?);
     check!("a driver that ends", testing::exited_with(&testing::run_self(&["drive"]), 0));
     clock.quiet();
-    let before = at_rest();
+    let before = testing::at_rest();
     an_alarm_raises_its_bits(&clock)?;
     a_line_that_asks_on_raises_once_an_acknowledgement(&clock)?;
     who_waits_is_woken(&clock)?;
     a_line_tells_whom_it_was_bound_to_last(&clock)?;
     a_line_goes_with_its_notification(&clock)?;
     a_line_goes_with_its_driver(&clock);
-    check!("free frames, kernel memory and handles afterwards", at_rest(), before);
+    check!("free frames, kernel memory and handles afterwards", testing::at_rest(), before);
     Ok(())
-}
-
-fn at_rest() -> (u64, u64, u64) {
-    let stat = testing::stat();
-    (stat.free_frames, stat.pool_bytes, stat.handles)
 }
 
 /// Checks that no alarm was told: what is raised is the bit of this function alone.

@@ -35,7 +35,7 @@ fn main(arguments: &Arguments) -> Result<u64, Error> {
         "a child that is told nothing",
         testing::exited_with(&testing::run_self(&["nothing"]), 1)
     );
-    let before = at_rest();
+    let before = testing::at_rest();
     words_go_both_ways()?;
     many_clients_and_servers()?;
     badges_tell_clients_apart()?;
@@ -46,15 +46,10 @@ fn main(arguments: &Arguments) -> Result<u64, Error> {
     callers_that_go_are_forgotten()?;
     an_endpoint_sent_by_itself_goes()?;
     notifications_wake()?;
-    check!("free frames and kernel memory afterwards", at_rest(), before);
+    check!("free frames and kernel memory afterwards", testing::at_rest(), before);
     processes_serve_each_other()?;
-    check!("free frames and kernel memory after processes", at_rest(), before);
+    check!("free frames and kernel memory after processes", testing::at_rest(), before);
     Ok(0)
-}
-
-fn at_rest() -> (u64, u64, u64) {
-    let stat = testing::stat();
-    (stat.free_frames, stat.pool_bytes, stat.handles)
 }
 
 /// Answers each call with its words, one added to each, until told to stop. Returns how many.

@@ -27,7 +27,7 @@ fn main(_: &Arguments) -> Result<(), Error> {
     // What the heap and the tables take once stays.
     drop((spawn(|| 0)?, Endpoint::new()?));
     drop(Paged::new(PAGE_BYTES, PagerFlags::NONE)?);
-    let before = at_rest();
+    let before = testing::at_rest();
     each_fault_says_what_it_wants()?;
     copies_and_moves()?;
     reference_pages_and_poison()?;
@@ -37,13 +37,8 @@ fn main(_: &Arguments) -> Result<(), Error> {
     the_kernel_asks_too()?;
     who_is_not_helped_asks_again()?;
     a_refusal_is_of_one_page()?;
-    check!("free frames and kernel memory afterwards", at_rest(), before);
+    check!("free frames and kernel memory afterwards", testing::at_rest(), before);
     Ok(())
-}
-
-fn at_rest() -> (u64, u64, u64) {
-    let stat = testing::stat();
-    (stat.free_frames, stat.pool_bytes, stat.handles)
 }
 
 /// Maps pages that the pager's thread and the others use in turns.

@@ -41,21 +41,16 @@ fn main(arguments: &Arguments) -> Result<u64, Error> {
     drop((spawn(|| 0)?, Endpoint::new()?));
     drop(Paged::new(LENGTH, PagerFlags::NONE)?);
     check!("a child", testing::exited_with(&testing::run_self(&[NOTHING]), 1));
-    let before = at_rest();
+    let before = testing::at_rest();
     refusals_and_poison()?;
-    check!("free frames and kernel memory after refusals", at_rest(), before);
+    check!("free frames and kernel memory after refusals", testing::at_rest(), before);
     pagers_that_go()?;
-    check!("free frames and kernel memory after pagers that went", at_rest(), before);
+    check!("free frames and kernel memory after pagers that went", testing::at_rest(), before);
     pagers_that_wait_for_themselves()?;
-    check!("free frames and kernel memory after circles", at_rest(), before);
+    check!("free frames and kernel memory after circles", testing::at_rest(), before);
     clients_that_go()?;
-    check!("free frames and kernel memory after clients that went", at_rest(), before);
+    check!("free frames and kernel memory after clients that went", testing::at_rest(), before);
     Ok(0)
-}
-
-fn at_rest() -> (u64, u64, u64) {
-    let stat = testing::stat();
-    (stat.free_frames, stat.pool_bytes, stat.handles)
 }
 
 /// Loads a byte of what the parent has mapped into this process.

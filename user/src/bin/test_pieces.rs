@@ -25,7 +25,7 @@ const WRITE: TransferFlags = TransferFlags::WRITE;
 
 fn main(_: &Arguments) -> Result<(), Error> {
     drop(other()?);
-    let before = at_rest();
+    let before = testing::at_rest();
     sixty_four_pieces_go_there_and_back()?;
     it_tells_where_it_stopped()?;
     a_list_may_change_under_the_call()?;
@@ -37,13 +37,8 @@ fn main(_: &Arguments) -> Result<(), Error> {
         tags_are_checked_on_one_side()?;
     }
     gathering_fills_a_buffer()?;
-    check!("free frames, kernel memory and handles", at_rest(), before);
+    check!("free frames, kernel memory and handles", testing::at_rest(), before);
     Ok(())
-}
-
-fn at_rest() -> (u64, u64, u64) {
-    let stat = testing::stat();
-    (stat.free_frames, stat.pool_bytes, stat.handles)
 }
 
 /// A process with pages of zeros.

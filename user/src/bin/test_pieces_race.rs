@@ -34,17 +34,12 @@ const READ_WRITE: Protection = Protection::READ.union(Protection::WRITE);
 fn main(_: &Arguments) -> Result<(), Error> {
     testing::require_cpus();
     drop(other()?);
-    let before = at_rest();
+    let before = testing::at_rest();
     records_change()?;
-    check!("free frames, kernel memory and handles", at_rest(), before);
+    check!("free frames, kernel memory and handles", testing::at_rest(), before);
     transfers_end_half_way()?;
-    check!("and behind those that ended", at_rest(), before);
+    check!("and behind those that ended", testing::at_rest(), before);
     Ok(())
-}
-
-fn at_rest() -> (u64, u64, u64) {
-    let stat = testing::stat();
-    (stat.free_frames, stat.pool_bytes, stat.handles)
 }
 
 fn other() -> Result<Process, Error> {

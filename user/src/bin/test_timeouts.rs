@@ -34,7 +34,7 @@ fn main(arguments: &Arguments) -> Result<u64, Error> {
     // What the heap and the tables take once stays.
     drop((spawn(|| 0)?, Endpoint::new()?));
     check!("a child", testing::exited_with(&testing::run_self(&["nothing"]), 0));
-    let before = at_rest();
+    let before = testing::at_rest();
     nothing_is_waited_for()?;
     the_time_passes_first()?;
     what_is_there_in_time_counts()?;
@@ -44,13 +44,8 @@ fn main(arguments: &Arguments) -> Result<u64, Error> {
     timers_of_waits_that_are_over_do_nothing()?;
     conditions_wait_for_a_time()?;
     who_ends_while_it_sleeps_leaves_nothing()?;
-    check!("free frames and kernel memory afterwards", at_rest(), before);
+    check!("free frames and kernel memory afterwards", testing::at_rest(), before);
     Ok(0)
-}
-
-fn at_rest() -> (u64, u64, u64) {
-    let stat = testing::stat();
-    (stat.free_frames, stat.pool_bytes, stat.handles)
 }
 
 /// What each call that waits answers, where nobody does anything, for a timeout.

@@ -15,9 +15,8 @@
 
 use super::shared::{Shared, TO_READ};
 use super::{Trouble, serve::Answer};
-use crate::calls::Received;
 use crate::{Endpoint, Notification};
-use vellum_abi::{Handle, MESSAGE_WORDS, Rights};
+use vellum_abi::{MESSAGE_WORDS, Rights};
 
 /// Sends a few bytes.
 pub const WRITE: u64 = 1;
@@ -91,11 +90,11 @@ impl Console {
     pub fn write(&self, bytes: &[u8]) -> Result<(), Trouble> {
         if bytes.len() <= IN_WORDS {
             let [x, y, z] = to_words(bytes);
-            return self.ask([WRITE | (bytes.len() as u64) << 8, x, y, z]).map(|_| ());
+            return self.endpoint.ask([WRITE | (bytes.len() as u64) << 8, x, y, z]).map(|_| ());
         }
         for part in bytes.chunks(self.buffer.length()) {
             let words = [WRITE_OBJECT | (self.buffer.put(part) as u64) << 8, 0, 0, 0];
-            self.give(self.buffer.handle(), TO_READ, words)?;
+            self.endpoint.give(self.buffer.handle(), TO_READ, words)?;
         }
         Ok(())
     }
@@ -105,7 +104,7 @@ impl Console {
     /// # Errors
     /// What the service or the kernel says.
     pub fn flush(&self) -> Result<(), Trouble> {
-        self.ask([FLUSH, 0, 0, 0]).map(|_| ())
+        self.endpoint.ask([FLUSH, 0, 0, 0]).map(|_| ())
     }
 
     /// Takes what was received, perhaps nothing. Returns bytes and how many they are.
@@ -113,7 +112,7 @@ impl Console {
     /// # Errors
     /// What the service or the kernel says.
     pub fn read(&self) -> Result<([u8; IN_WORDS], usize), Trouble> {
-        let answer = self.ask([READ, 0, 0, 0])?;
+        let answer = self.endpoint.ask([READ, 0, 0, 0])?;
         let bytes = to_bytes(&answer.words[1..]);
         Ok((bytes, usize::from(bytes[AT_A_TIME]).min(AT_A_TIME)))
     }
@@ -123,21 +122,6 @@ impl Console {
     /// # Errors
     /// What the service or the kernel says.
     pub fn watch(&self, notification: &Notification, bits: u64) -> Result<(), Trouble> {
-        self.give(notification.handle(), Rights::WRITE, [WATCH, bits, 0, 0])
-    }
-
-    fn ask(&self, words: [u64; MESSAGE_WORDS]) -> Result<Received, Trouble> {
-        let answer = self.endpoint.call(words)?;
-        Trouble::check(answer.words[0])?;
-        Ok(answer)
-    }
-
-    fn give(
-        &self,
-        handle: Handle,
-        rights: Rights,
-        words: [u64; MESSAGE_WORDS],
-    ) -> Result<(), Trouble> {
-        Trouble::check(self.endpoint.call_with(handle, rights, words)?.words[0])
+        self.endpoint.give(notification.handle(), Rights::WRITE, [WATCH, bits, 0, 0]).map(|_| ())
     }
 }

@@ -20,7 +20,7 @@ use crate::devices::Devices;
 use crate::loader::BootArchive;
 use crate::{Endpoint, MemoryObject, Process, calls};
 use core::cell::Cell;
-use vellum_abi::{Handle, MESSAGE_WORDS, PAGE_SIZE, PagerFlags, Rights, Supply};
+use vellum_abi::{Handle, PAGE_SIZE, PagerFlags, Rights, Supply};
 
 /// Names the reference object whose content the next objects get.
 pub const SOURCE: u64 = 1;
@@ -96,7 +96,7 @@ impl Pager {
     /// # Errors
     /// Those of [`Endpoint::call`].
     pub fn show(&self, source: Handle) -> Result<(), Trouble> {
-        self.give(source, TO_SHOW, [SOURCE, 0, 0, 0])
+        self.service.owner().give(source, TO_SHOW, [SOURCE, 0, 0, 0]).map(|_| ())
     }
 
     /// Lets go of what [`Self::show`] named, on the pager's side.
@@ -104,7 +104,7 @@ impl Pager {
     /// # Errors
     /// Those of [`Endpoint::call`].
     pub fn hide(&self) -> Result<(), Trouble> {
-        self.ask([HIDE, 0, 0, 0]).map(|_| ())
+        self.service.owner().ask([HIDE, 0, 0, 0]).map(|_| ())
     }
 
     /// Makes an object of `length` bytes and lets the pager serve it, and no other any more.
@@ -116,7 +116,7 @@ impl Pager {
         let asked_here = self.endpoint.with_badge(badge)?;
         let object = MemoryObject::paged(&asked_here, length, terms.flags)?;
         let words = [SERVE, badge, terms.how as u64, terms.together];
-        self.give(object.handle(), Rights::MANAGE, words)?;
+        self.service.owner().give(object.handle(), Rights::MANAGE, words)?;
         Ok(Served(object))
     }
 
@@ -125,7 +125,7 @@ impl Pager {
     /// # Errors
     /// Those of [`Endpoint::call`].
     pub fn wishes(&self) -> Result<u64, Trouble> {
-        self.ask([WISHES, 0, 0, 0])
+        Ok(self.service.owner().ask([WISHES, 0, 0, 0])?.words[1])
     }
 
     /// Lets go of an object on both sides: it is gone when this returns, unless it is still mapped. Returns how
@@ -135,7 +135,7 @@ impl Pager {
     /// Those of [`Endpoint::call`].
     pub fn end(&self, served: Served) -> Result<u64, Trouble> {
         drop(served);
-        self.ask([END, 0, 0, 0])
+        Ok(self.service.owner().ask([END, 0, 0, 0])?.words[1])
     }
 
     /// Returns the pager's process.
@@ -152,21 +152,5 @@ impl Pager {
         let Pager { service, endpoint, .. } = self;
         drop(endpoint);
         service.stop(STOP).map(|_| ())
-    }
-
-    fn ask(&self, words: [u64; MESSAGE_WORDS]) -> Result<u64, Trouble> {
-        let answer = self.service.owner().call(words)?;
-        Trouble::check(answer.words[0])?;
-        Ok(answer.words[1])
-    }
-
-    fn give(
-        &self,
-        handle: Handle,
-        rights: Rights,
-        words: [u64; MESSAGE_WORDS],
-    ) -> Result<(), Trouble> {
-        let answer = self.service.owner().call_with(handle, rights, words)?;
-        Trouble::check(answer.words[0])
     }
 }

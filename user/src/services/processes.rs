@@ -17,11 +17,10 @@
 
 use super::Trouble;
 use super::shared::{Shared, TO_READ, TO_WRITE};
-use crate::calls::Received;
 use crate::{Endpoint, Notification, Process};
 use alloc::string::String;
 use alloc::vec::Vec;
-use vellum_abi::{ExitReport, Handle, MESSAGE_WORDS, Rights};
+use vellum_abi::{ExitReport, MESSAGE_WORDS, Rights};
 
 /// Runs a program of the archive.
 pub const RUN: u64 = 1;
@@ -85,7 +84,7 @@ impl Processes {
             return Err(Trouble::BadArguments);
         }
         let words = [RUN | (text.len() as u64) << 8, 0, 0, 0];
-        Ok(self.give(self.text.handle(), TO_READ, words)?.words[1])
+        Ok(self.endpoint.give(self.text.handle(), TO_READ, words)?.words[1])
     }
 
     /// Raises bits when a process has ended, or at once if it has.
@@ -98,7 +97,9 @@ impl Processes {
         notification: &Notification,
         bits: u64,
     ) -> Result<(), Trouble> {
-        self.give(notification.handle(), Rights::WRITE, [WATCH, number, bits, 0]).map(|_| ())
+        self.endpoint
+            .give(notification.handle(), Rights::WRITE, [WATCH, number, bits, 0])
+            .map(|_| ())
     }
 
     /// Returns how a process ended.
@@ -108,7 +109,7 @@ impl Processes {
     pub fn report(&self, number: u64) -> Result<ExitReport, Trouble> {
         let mut words = [0; ExitReport::WORDS];
         for (part, words) in words.chunks_mut(PART).enumerate() {
-            let answer = self.ask([REPORT, number, part as u64, 0])?;
+            let answer = self.endpoint.ask([REPORT, number, part as u64, 0])?;
             words.copy_from_slice(&answer.words[1..=words.len()]);
         }
         Ok(ExitReport::from_words(words))
@@ -134,7 +135,7 @@ impl Processes {
     pub fn list(&self) -> Result<Vec<Listed>, Trouble> {
         let (mut all, mut from) = (Vec::new(), 0);
         loop {
-            let answer = match self.ask([NEXT, from, 0, 0]) {
+            let answer = match self.endpoint.ask([NEXT, from, 0, 0]) {
                 Err(Trouble::NoProcess) => return Ok(all),
                 answer => answer?,
             };
@@ -154,7 +155,7 @@ impl Processes {
     pub fn name(&self, number: u64) -> Result<String, Trouble> {
         let room = self.text.length();
         let words = [NAME | (room as u64) << 8, number, 0, 0];
-        let count = self.give(self.text.handle(), TO_WRITE, words)?.words[1] as usize;
+        let count = self.endpoint.give(self.text.handle(), TO_WRITE, words)?.words[1] as usize;
         let bytes = self.text.bytes(count);
         Ok(String::from_utf8_lossy(&bytes).replace('\0', " "))
     }
@@ -164,7 +165,7 @@ impl Processes {
     /// # Errors
     /// `NoProcess`, and those of the kernel.
     pub fn handle(&self, number: u64) -> Result<Process, Trouble> {
-        let answer = self.ask([HANDLE, number, 0, 0])?;
+        let answer = self.endpoint.ask([HANDLE, number, 0, 0])?;
         answer.handle.map(Process::from_handle).ok_or(Trouble::Unknown)
     }
 
@@ -173,7 +174,7 @@ impl Processes {
     /// # Errors
     /// `NoProcess`, `HasEnded`, and those of the kernel.
     pub fn kill(&self, number: u64) -> Result<(), Trouble> {
-        self.ask([KILL, number, 0, 0]).map(|_| ())
+        self.endpoint.ask([KILL, number, 0, 0]).map(|_| ())
     }
 
     /// Forgets a process that has ended.
@@ -181,23 +182,6 @@ impl Processes {
     /// # Errors
     /// `NoProcess`, `StillRuns`, and those of the kernel.
     pub fn forget(&self, number: u64) -> Result<(), Trouble> {
-        self.ask([FORGET, number, 0, 0]).map(|_| ())
-    }
-
-    fn ask(&self, words: [u64; MESSAGE_WORDS]) -> Result<Received, Trouble> {
-        let answer = self.endpoint.call(words)?;
-        Trouble::check(answer.words[0])?;
-        Ok(answer)
-    }
-
-    fn give(
-        &self,
-        handle: Handle,
-        rights: Rights,
-        words: [u64; MESSAGE_WORDS],
-    ) -> Result<Received, Trouble> {
-        let answer = self.endpoint.call_with(handle, rights, words)?;
-        Trouble::check(answer.words[0])?;
-        Ok(answer)
+        self.endpoint.ask([FORGET, number, 0, 0]).map(|_| ())
     }
 }

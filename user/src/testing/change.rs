@@ -64,6 +64,14 @@ pub fn stat() -> Stat {
     calls::stat(Handle::SELF).expect("a process may look at its own counters")
 }
 
+/// Returns free frames, kernel memory in use and this process's handles: what is as before when a test has
+/// given everything back.
+#[must_use]
+pub fn at_rest() -> (u64, u64, u64) {
+    let stat = stat();
+    (stat.free_frames, stat.pool_bytes, stat.handles)
+}
+
 /// Returns what `work_fn` changed in this process's counters and the system's.
 pub fn measure(work_fn: impl FnOnce()) -> Change {
     measure_value(work_fn).1

@@ -6,11 +6,19 @@ use std::sync::atomic::AtomicUsize;
 use vellum_model::{Single, SpinMutex};
 use vellum_sched::{Crowd, Found, Link, List, Member, Priority, Queued, Ready, Share, Task};
 
-struct Item {
-    number: usize,
-    priority: u64,
+/// A member of lists and queues that is nothing else.
+pub(crate) struct Item {
+    pub(crate) number: usize,
+    priority: Priority,
+    pub(crate) share: usize,
     cpu: AtomicUsize,
     link: Link<SpinMutex<Single>, Arc<Item>>,
+}
+
+impl Item {
+    pub(crate) fn new(number: usize, priority: Priority, share: usize) -> Item {
+        Item { number, priority, share, cpu: AtomicUsize::new(0), link: Link::new() }
+    }
 }
 
 impl Member<Queued> for Item {
@@ -24,11 +32,11 @@ impl Member<Queued> for Item {
 
 impl Task for Item {
     fn priority(&self) -> Priority {
-        Priority::new(self.priority).expect("a priority")
+        self.priority
     }
 
     fn share(&self) -> Share {
-        Share::FIRST
+        Share::new(self.share).expect("a share")
     }
 
     fn cpu(&self) -> &AtomicUsize {
@@ -38,8 +46,8 @@ impl Task for Item {
 
 fn items(count: usize, priority_fn: impl Fn(usize) -> u64) -> Vec<Arc<Item>> {
     let make = |number| {
-        let (cpu, link) = (AtomicUsize::new(0), Link::new());
-        Arc::new(Item { number, priority: priority_fn(number), cpu, link })
+        let priority = Priority::new(priority_fn(number)).expect("a priority");
+        Arc::new(Item::new(number, priority, 0))
     };
     (0..count).map(make).collect()
 }

@@ -1,50 +1,17 @@
 //! Shares take turns, whatever number of threads each has, and nobody waits longer than that.
 
+use crate::lists::Item;
 use proptest::collection::vec;
 use proptest::prelude::{Just, Strategy, any};
 use proptest::{prop_assert, prop_assert_eq, prop_oneof, proptest};
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
-use vellum_model::{Single, SpinMutex};
-use vellum_sched::{Link, Member, Priority, Queued, Ready, Share, Task};
-
-struct Item {
-    number: usize,
-    share: usize,
-    cpu: AtomicUsize,
-    link: Link<SpinMutex<Single>, Arc<Item>>,
-}
-
-impl Member<Queued> for Item {
-    type Handle = Arc<Item>;
-    type Mutex = SpinMutex<Single>;
-
-    fn link(&self) -> &Link<SpinMutex<Single>, Arc<Item>> {
-        &self.link
-    }
-}
-
-impl Task for Item {
-    fn priority(&self) -> Priority {
-        Priority::USUAL
-    }
-
-    fn share(&self) -> Share {
-        Share::new(self.share).expect("a share")
-    }
-
-    fn cpu(&self) -> &AtomicUsize {
-        &self.cpu
-    }
-}
+use vellum_sched::{Priority, Ready};
 
 /// Threads of shares of these sizes.
 fn items(sizes: &[usize]) -> Vec<Arc<Item>> {
     let shares = sizes.iter().enumerate().flat_map(|(share, size)| vec![share; *size]);
-    let make = |(number, share)| {
-        Arc::new(Item { number, share, cpu: AtomicUsize::new(0), link: Link::new() })
-    };
+    let make = |(number, share)| Arc::new(Item::new(number, Priority::USUAL, share));
     shares.enumerate().map(make).collect()
 }
 

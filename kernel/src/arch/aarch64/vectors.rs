@@ -9,7 +9,7 @@
 //! | 0 | resume: the thread goes on, its callee-saved registers were never touched |
 //! | 1 | switch: save the rest of the thread, ask `crate::trap::switch` for the next |
 //! | 2 | the thread is gone: ask for the next |
-//! | 3 | as 1: another way to the next, which `switch` is told of |
+//! | 3, 4 | as 1: other ways to the next, which `switch` is told of |
 //!
 //! Two calls ([`EXCHANGES`]) have no handler that answers: their whole purpose is that another thread runs, so
 //! all registers are saved at once and `crate::trap::exchange` says whose to load.

@@ -44,16 +44,11 @@ fn main(arguments: &Arguments) -> Result<(), Error> {
         check!("status", status, tasks::exited(STATUS));
         check!("calls that it makes and the handler does not know", calls::unknown(), 0);
         if round == 0 {
-            before = at_rest();
+            before = testing::at_rest();
         }
     }
-    check!("free frames and kernel memory afterwards", at_rest(), before);
+    check!("free frames and kernel memory afterwards", testing::at_rest(), before);
     Ok(())
-}
-
-fn at_rest() -> (u64, u64, u64) {
-    let stat = testing::stat();
-    (stat.free_frames, stat.pool_bytes, stat.handles)
 }
 
 /// Runs the program to its end; returns its status, as a parent would see it, and what it printed.
