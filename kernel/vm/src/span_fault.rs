@@ -79,6 +79,15 @@ fn split<M: Machine>(
     })))
 }
 
+/// Returns whether a long operation has pages in hand in the span of a slot, at `level` on the way to
+/// `here`, that a fault on `page` would fill. Those of a range that `page` is in are not barred: it is
+/// touched by the operation itself.
+fn is_barred<M: Machine>(state: &State<M>, page: Page, here: Page, level: u32) -> bool {
+    let barred = state.changing.filter(|range| !range.contains(page));
+    let (start, end) = (span_start(here, level), span_end(here, level));
+    barred.is_some_and(|range| start < range.end() && range.start() < end)
+}
+
 /// Frames that become tables: at most one of each shared level.
 type Tables = [Option<UninitFrame>; 2];
 
@@ -135,7 +144,8 @@ impl<M: Machine> AddressSpace<M> {
                 if effort >= Effort::Tables
                     && mapping.shares_tables()
                     && level >= page_table::HIGHEST_SHARED
-                    && mapping.covers_span(page, level - 1) =>
+                    && mapping.covers_span(page, level - 1)
+                    && !is_barred(state, page, page, level - 1) =>
             {
                 Some(self.point((state, mapping), page, slot, level))
             }
@@ -208,11 +218,6 @@ impl<M: Machine> AddressSpace<M> {
         (state, mapping): (&State<M>, &Mapping<M>),
         descriptor: Descriptor,
     ) -> bool {
-        // A page of the range that is changing is touched by the operation itself.
-        let barred = state.changing.filter(|range| !range.contains(page));
-        let is_barred = |start: Page, end: Page| {
-            barred.is_some_and(|range| start < range.end() && range.start() < end)
-        };
         let table = slot.table();
         let whole = span_start(page, level - 1);
         let end = span_end(page, level - 1).min(mapping.range.end());
@@ -223,7 +228,7 @@ impl<M: Machine> AddressSpace<M> {
         let mut found = false;
         while here < end && span_end(here, level) <= end {
             let (index, next) = (here.table_index(level), span_end(here, level));
-            let filled = !is_barred(here, next)
+            let filled = !is_barred(state, page, here, level)
                 && self.machine.exchange(table.slot(index), Descriptor::EMPTY, descriptor).is_ok();
             found |= filled && index == slot.index();
             here = next;

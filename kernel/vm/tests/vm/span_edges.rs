@@ -3,7 +3,7 @@
 
 use crate::explored::{self, Race, cpu, explore, on_cpus};
 use crate::spans::{SPAN, map};
-use crate::support::{HERE, RW, Rig};
+use crate::support::{HERE, RW, Rig, range};
 use std::sync::Arc;
 use vellum_abi::{PAGE_SIZE, Protection, Switches};
 use vellum_model::{ModelOptions, Single};
@@ -32,6 +32,24 @@ fn pointers_of_the_next_mapping_stay_when_access_to_this_one_goes() {
         assert_eq!(rig.stat().faults_table, 2, "no fault made the pointer again");
         assert!(rig.load(1, HERE).is_err());
         drop((object, other));
+        rig.finish(options);
+    }
+}
+
+#[test]
+fn a_load_beside_pages_that_are_in_hand_waits_for_nobody() {
+    let options = ModelOptions { cpus: 3, ..ModelOptions::default() };
+    // Where a table of leaves would do, and where one of pointers would.
+    for pages in [2 * SPAN, SPAN * SPAN] {
+        let rig = Host::with(options);
+        let object = rig.pattern(7);
+        map(&rig, &object, HERE, pages, TABLES);
+        let change = rig.space.decommit(range(HERE + 5 * PAGE_SIZE, 2));
+        assert_eq!(rig.load(0, HERE), Ok(7));
+        assert_eq!(rig.stat().faults_read_map, 1, "nothing is shown of what is in hand");
+        rig.complete(change);
+        assert_eq!(rig.load(1, HERE + 5 * PAGE_SIZE), Ok(7));
+        drop(object);
         rig.finish(options);
     }
 }
