@@ -100,7 +100,9 @@ impl Plan {
             return Err(VmError::NotPermitted);
         }
         let first = mapping.object_page(self.old.start());
-        if self.grows() && mapping.object.pages().is_some_and(|size| first + self.pages > size) {
+        // Every page has an offset in bytes, as `map` sees to.
+        let size = mapping.object.pages().unwrap_or(u64::MAX / PAGE_SIZE);
+        if self.grows() && first + self.pages > size {
             return Err(VmError::BeyondEnd);
         }
         Ok(mapping)

@@ -6,7 +6,9 @@ use crate::spans::{SPAN, map};
 use crate::support::{HERE, Object, RW, RWT, Rig, range};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use vellum_abi::{FaultAccess, MapFlags, MapOptions, PAGE_SIZE, Policy, Protection, Switches};
+use vellum_abi::{
+    FaultAccess, MapFlags, MapOptions, PAGE_SIZE, Policy, Protection, RemapFlags, Switches,
+};
 use vellum_model::{Family, Model, ModelOptions, Single};
 use vellum_vm::account::Account;
 use vellum_vm::addr::UserPointer;
@@ -14,7 +16,7 @@ use vellum_vm::error::{Refusal, VmError};
 use vellum_vm::fault::Outcome;
 use vellum_vm::machine::Machine;
 use vellum_vm::object::{Extent, MemoryObject};
-use vellum_vm::ops::MapRequest;
+use vellum_vm::ops::{MapRequest, RemapRequest};
 use vellum_vm::page_table::Ownership;
 
 type Host = Rig<Single>;
@@ -126,6 +128,29 @@ fn a_wrapping_mapping_ends_before_offsets_do() {
     let info = rig.space.query(range(page(1), 1).start()).expect("mapped");
     assert_eq!(info.offset, request.offset + PAGE_SIZE);
     drop((request, object));
+    rig.finish(options());
+}
+
+#[test]
+fn a_wrapping_mapping_grows_no_further_than_offsets_go() {
+    let rig = Host::with(options());
+    let object = policies::wrap(&rig, 3);
+    let mut map = request(&object, 2, RW, (Policy::Wrap, Switches::NONE));
+    map.offset = 0u64.wrapping_sub(4 * PAGE_SIZE);
+    policies::map(&rig, &map).expect("pages that have an offset");
+    let [two, three, four] = [2, 3, 4].map(|pages| pages * PAGE_SIZE);
+    let grow = |new_length, flags| {
+        let (old, old_length, new) = (page(0), two, page(8));
+        rig.remap(&RemapRequest { old, old_length, new_length, flags, new })
+    };
+    for flags in [RemapFlags::NONE, RemapFlags::MAYMOVE | RemapFlags::FIXED] {
+        assert_eq!(grow(four, flags), Err(Refusal::Error(VmError::BeyondEnd)), "{flags:?}");
+    }
+    assert_eq!(grow(three, RemapFlags::NONE), Ok(page(0)));
+    rig.protect(page(2), 1, Protection::READ);
+    let info = rig.space.query(range(page(2), 1).start()).expect("mapped");
+    assert_eq!(info.offset, map.offset + two);
+    drop((map, object));
     rig.finish(options());
 }
 
