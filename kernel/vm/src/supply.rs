@@ -121,7 +121,6 @@ impl<M: Machine> AddressSpace<M> {
     fn take_page(&self, page: Page) -> Result<OwnedFrame, Refusal> {
         for _ in 0..TRIES {
             if let Some(leaf) = self.begin_change(|state| self.take_leaf(state, page))? {
-                self.counters.subtract(Counter::PrivateFrames, 1);
                 if self.machine.has_tags() && !leaf.protection().contains(Protection::TAGGED) {
                     // The frame was filled without tags: they are still its last owner's.
                     self.machine.clear_tags(leaf.frame());
@@ -162,6 +161,8 @@ impl<M: Machine> AddressSpace<M> {
         let broken = alone.then(|| break_leaf(self, slot, page, leaf)).flatten();
         Ok(broken.map(|broken| {
             broken.make(&self.machine, Descriptor::EMPTY);
+            // With the lock: whoever has it next finds as many private leaves as are counted.
+            self.counters.subtract(Counter::PrivateFrames, 1);
             leaf
         }))
     }

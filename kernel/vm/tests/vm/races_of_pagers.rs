@@ -4,7 +4,7 @@ use crate::explored::{Explored, Race, change, cpu, explore, finish, on_cpus, opt
 use crate::support::{HERE, Object, READ, RW, RWT, new_space, range};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use vellum_abi::{ExitKind, MapFlags, PAGE_SIZE, PagerFlags};
+use vellum_abi::{ExitKind, MapFlags, PAGE_SIZE, PageState, PagerFlags};
 use vellum_model::Family;
 use vellum_vm::addr::{Page, UserPointer};
 use vellum_vm::error::{Refusal, VmError};
@@ -136,6 +136,26 @@ fn a_page_that_moves_is_nobody_elses_afterwards() {
             while !teardown.step(&child) {}
         };
         on_cpus(vec![supply, cpu(&rig, store), cpu(&rig, leave)]);
+        drop(object);
+        finish(rig);
+    });
+}
+
+/// Whoever finds that the page has left the supplier finds it counted there no more.
+#[test]
+fn a_page_that_moves_is_counted_where_it_is() {
+    explore(|| {
+        let (rig, object) = scene(PagerFlags::NONE);
+        let pages = object.clone();
+        let supply = cpu(&rig, move |rig, _| {
+            pages.supply_move(0, &rig.space, own(1), false).expect("supplied");
+        });
+        let look = cpu(&rig, |rig, _| {
+            let is_there =
+                rig.space.query(own(1)).expect("mapped").page == PageState::Private as u64;
+            assert!(is_there || rig.stat().private_frames == 3, "a page that is gone is counted");
+        });
+        on_cpus(vec![supply, look]);
         drop(object);
         finish(rig);
     });
