@@ -8,16 +8,19 @@
 //! a time without locks. Others only read what is atomic: a counter, and what it has in hand.
 
 use crate::arch::context::Context;
+use crate::arch::thread_registers::FurtherRegisters;
 use crate::arch::timer::Uses;
 use crate::memory::frame_cache::FrameCache;
 use crate::memory::layout::{MAX_CPUS, STACK_SIZE, stack_bottom};
 use crate::memory::pools::PoolArc;
+use crate::process::scheduler::{CPUS, Scheduling};
 use crate::process::{InHand, Outcome, Process, Thread};
 use aarch64_cpu::registers::{TPIDR_EL1, Writeable};
 use core::arch::asm;
 use core::cell::{Cell, UnsafeCell};
 use core::ptr::null_mut;
 use core::sync::atomic::{AtomicPtr, Ordering};
+use vellum_sched::Cpu;
 
 /// One CPU's block.
 #[repr(C, align(64))]
@@ -34,6 +37,10 @@ pub struct PerCpu {
     pub entry_choice: Cell<u64>,
     /// Which CPU it is.
     id: usize,
+    /// Its queue of threads that could run.
+    pub queue: &'static Cpu<Scheduling, Thread>,
+    /// Which registers its threads have besides those that the vectors save.
+    pub further_registers: Cell<FurtherRegisters>,
     /// What it has in hand.
     pub in_hand: InHand,
     /// What its timer is armed for.
@@ -61,6 +68,8 @@ pub unsafe fn install(id: usize) -> u64 {
         active: UnsafeCell::new(None),
         entry_choice: Cell::new(u64::MAX),
         id,
+        queue: CPUS.cpu(id),
+        further_registers: Cell::new(FurtherRegisters::NONE),
         in_hand: InHand::nothing(),
         timer: Uses::new(),
         frames: FrameCache::new(),
@@ -128,10 +137,25 @@ pub fn take_pending() -> Option<Outcome> {
     unsafe { &mut *this().pending.get() }.take()
 }
 
+/// The registers of the thread that this CPU was told last to run: what there is to leave the kernel with.
+pub struct Current(*mut Context);
+
+impl Current {
+    /// Returns the registers.
+    pub fn context(self) -> *mut Context {
+        self.0
+    }
+}
+
 /// Names the thread that this CPU runs. Only for the switch to another thread.
-pub fn set_current(thread: PoolArc<Thread>) {
+pub fn set_current(thread: PoolArc<Thread>) -> Current {
+    let current = Current(thread.context.as_mut_ptr());
     // SAFETY: As in `take_current`.
-    unsafe { *this().current.get() = Some(thread) };
+    let before = unsafe { &mut *this().current.get() }.replace(thread);
+    debug_assert!(before.is_none(), "taken before another is named");
+    // Nothing is there to be dropped, which the compiler does not see.
+    core::mem::forget(before);
+    current
 }
 
 /// Returns the process whose tables this CPU has active. Only for a switch: nobody keeps the reference

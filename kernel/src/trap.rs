@@ -4,13 +4,13 @@
 //! saved when. Most functions answer how the vector leaves, see [`Leave`].
 
 use crate::arch::context::Context;
-use crate::arch::{thread_registers, tlb};
+use crate::arch::{thread_registers, tlb, vectors};
 use crate::ipc::direct::Exchange;
 use crate::ipc::{interrupt, report};
 use crate::masked;
 use crate::memory::frames;
 use crate::memory::machine::Hardware;
-use crate::percpu;
+use crate::percpu::{self, Current};
 use crate::platform::interrupts;
 use crate::process::scheduler::{self, Leave, leave};
 use crate::process::{Operation, Outcome, Process, paging, timing};
@@ -59,13 +59,16 @@ pub extern "C" fn system_call(context: &mut Context) -> Leave {
     masked::leave(syscall::dispatch(percpu::current(), context))
 }
 
-/// A supervisor call by which a thread meets another; all its registers are saved. Returns whose the vector
-/// loads next.
-pub extern "C" fn exchange(context: &mut Context) -> *mut Context {
+/// A supervisor call by which a thread lets another run; all its registers are saved.
+pub extern "C" fn exchange(context: &mut Context) -> ! {
     masked::enter();
-    let next = scheduler::exchange(Exchange::of(context));
-    masked::end();
-    next
+    go_to(match Exchange::of(context) {
+        Some(exchange) => scheduler::exchange(exchange),
+        None => {
+            syscall::set_result(context, 0, 0);
+            scheduler::yield_turn()
+        }
+    })
 }
 
 /// A supervisor call of a foreign process: what it means is its handler's to say.
@@ -164,11 +167,16 @@ pub extern "C" fn interrupt(_context: &mut Context) -> Leave {
     masked::leave(leave(scheduler::interrupted(slice_over)))
 }
 
-/// Returns whose registers the vector loads next, when a thread has left the kernel.
-pub extern "C" fn switch(leave: Leave) -> *mut Context {
-    let next = scheduler::switch(leave);
+/// Goes on with another thread, when one has left the kernel.
+pub extern "C" fn switch(leave: Leave) -> ! {
+    go_to(scheduler::switch(leave))
+}
+
+/// Goes on with the thread that the scheduler made the current one.
+#[inline(always)]
+pub fn go_to(current: Current) -> ! {
     masked::end();
-    next
+    vectors::go_to(current)
 }
 
 /// Acknowledges everything that waits, and ends waits whose time is over. Returns whether the time slice is

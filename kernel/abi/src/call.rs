@@ -46,10 +46,16 @@ calls! {
     2 Exit "exit" 1;
     /// Lets another runnable thread go first.
     3 Yield "yield" 0;
-    /// x1 = nanoseconds since boot.
-    4 Clock "clock" 0;
-    /// `(process, out: Stat)`: exact counters of a process and of the system. Needs INSPECT.
-    5 Stat "stat" 2;
+    /// `(endpoint, handle, w0, w1, w2, w3)`: sends a message to whoever receives at an endpoint, and waits
+    /// for the answer. `handle` is one of the caller's with the rights above it (bits 63:32) that go
+    /// along, or 0. x1 = handle of the answer, or 0; x2 to x5 = its words. x6 is the timeout, of the call
+    /// and its answer together; with 0 nothing is sent. After `TimedOut` and `Interrupted` the call may have
+    /// been received; an answer to it is refused. Needs WRITE, and TRANSFER of the handle.
+    4 EndpointCall "endpoint_call" 6;
+    /// `(endpoint, handle, w0, w1, w2, w3)`: `endpoint_reply`, then `endpoint_receive`. If the answer
+    /// fails, nothing is received; after `TimedOut`, `Interrupted` and `PartnerGone` it is given. x6 is the
+    /// timeout.
+    5 EndpointReplyReceive "endpoint_reply_receive" 6;
     /// `(handle)`: gives a handle back.
     6 HandleClose "handle_close" 1;
     /// `(process, handle, rights)`: puts a copy of the caller's handle, with these of its rights,
@@ -166,22 +172,16 @@ calls! {
     /// `(endpoint, badge)`: makes a handle to call by, under a badge that whoever receives is told. Needs
     /// MANAGE. x1 = handle with WRITE, TRANSFER and INSPECT.
     45 EndpointBadge "endpoint_badge" 2;
-    /// `(endpoint, handle, w0, w1, w2, w3)`: sends a message to whoever receives at an endpoint, and waits
-    /// for the answer. `handle` is one of the caller's with the rights above it (bits 63:32) that go
-    /// along, or 0. x1 = handle of the answer, or 0; x2 to x5 = its words. x6 is the timeout, of the call
-    /// and its answer together; with 0 nothing is sent. After `TimedOut` and `Interrupted` the call may have
-    /// been received; an answer to it is refused. Needs WRITE, and TRANSFER of the handle.
-    46 EndpointCall "endpoint_call" 6;
-    /// `(endpoint, handle, w0, w1, w2, w3)`: `endpoint_reply`, then `endpoint_receive`. If the answer
-    /// fails, nothing is received; after `TimedOut`, `Interrupted` and `PartnerGone` it is given. x6 is the
-    /// timeout.
-    47 EndpointReplyReceive "endpoint_reply_receive" 6;
     /// `(endpoint)`: waits for a message. x1 = its handle, or 0; x2 to x5 = its words; x6 = the badge of the
     /// handle that was called by. A call that was received before and not answered fails. x6 is the timeout.
     /// Needs READ.
-    48 EndpointReceive "endpoint_receive" 1;
+    46 EndpointReceive "endpoint_receive" 1;
     /// `(flags, handle, w0, w1, w2, w3)`: answers the call that the thread received last. `flags` are 0.
-    49 EndpointReply "endpoint_reply" 6;
+    47 EndpointReply "endpoint_reply" 6;
+    /// x1 = nanoseconds since boot.
+    48 Clock "clock" 0;
+    /// `(process, out: Stat)`: exact counters of a process and of the system. Needs INSPECT.
+    49 Stat "stat" 2;
     /// Makes a notification. x1 = handle with every right but MAP and EXECUTE.
     50 NotificationCreate "notification_create" 0;
     /// `(notification, bits)`: raises bits. Needs WRITE.

@@ -42,9 +42,9 @@ pub enum Turn {
     Over,
 }
 
-/// In this order: what every switch looks at is near the beginning.
+/// One CPU: its queue, and what it runs. In this order: what every switch looks at is near the beginning.
 #[repr(C)]
-struct Cpu<M: Machine, T: Task> {
+pub struct Cpu<M: Machine, T: Task> {
     /// [`Ready::present`], to be looked at without the lock.
     present: AtomicU32,
     /// The number of the priority that runs here, or LOOKING.
@@ -80,6 +80,32 @@ impl<M: Machine, T: Task> Cpu<M, T> {
         self.present.store(ready.present(), Ordering::SeqCst);
         result
     }
+
+    /// Ends the turn of a thread that this CPU, which it is, runs, for those in its queue that are no less
+    /// urgent. Returns who is next: the thread itself, if there are none. Whoever could take the one that waits
+    /// now is called when this CPU says what it runs ([`Self::run`]).
+    #[must_use]
+    #[inline]
+    pub fn rotate(&self, thread: T::Handle) -> T::Handle {
+        M::step();
+        self.change(|ready| ready.rotate(thread))
+    }
+
+    /// Declares what this CPU, which it is, is about to run, and returns what it does about it. `all` are the CPUs
+    /// that it is one of.
+    #[must_use]
+    #[inline]
+    pub fn run(&self, all: &Cpus<M, T>, thread: &T) -> Turn {
+        let priority = thread.priority();
+        M::step();
+        self.running.store(u32::from(priority.number()), Ordering::SeqCst);
+        M::step();
+        // Sequentially consistent as the store is: it cannot come before.
+        match self.present.load(Ordering::SeqCst) {
+            0 => Turn::Alone,
+            present => all.turn_among(present, priority),
+        }
+    }
 }
 
 impl<M: Machine, T: Task> Cpus<M, T> {
@@ -110,21 +136,13 @@ impl<M: Machine, T: Task> Cpus<M, T> {
         self.tell(cpu, priority, before);
     }
 
-    /// Ends the turn of a thread that this CPU runs, for those in its queue that are no less urgent. Returns
-    /// who is next: the thread itself, if there are none. Whoever could take the one that waits now is
-    /// called when this CPU says what it runs ([`Self::run`]).
+    /// Returns one of the CPUs.
+    ///
+    /// # Panics
+    /// If there is none of this number.
     #[must_use]
-    pub fn rotate(&self, thread: T::Handle) -> T::Handle {
-        M::step();
-        self.cpus[M::this_cpu()].change(|ready| ready.rotate(thread))
-    }
-
-    /// Returns whether nobody in this CPU's queue would be next if a thread's turn ended that runs here.
-    #[must_use]
-    pub fn is_alone(&self, thread: &T) -> bool {
-        M::step();
-        let present = self.cpus[M::this_cpu()].present.load(Ordering::SeqCst);
-        ready::top(present).is_none_or(|top| top < thread.priority())
+    pub const fn cpu(&self, number: usize) -> &Cpu<M, T> {
+        &self.cpus[number]
     }
 
     /// Returns the CPU whose queue a thread goes to, and whether it was idle; it is idle no more.
@@ -236,22 +254,6 @@ impl<M: Machine, T: Task> Cpus<M, T> {
     pub fn woken(&self) {
         M::step();
         self.idle.fetch_and(!(1 << M::this_cpu()), Ordering::SeqCst);
-    }
-
-    /// Declares what this CPU is about to run, and returns what it does about it.
-    #[must_use]
-    #[inline]
-    pub fn run(&self, thread: &T) -> Turn {
-        let cpu = &self.cpus[M::this_cpu()];
-        let priority = thread.priority();
-        M::step();
-        cpu.running.store(u32::from(priority.number()), Ordering::SeqCst);
-        M::step();
-        // Sequentially consistent as the store is: it cannot come before.
-        match cpu.present.load(Ordering::SeqCst) {
-            0 => Turn::Alone,
-            present => self.turn_among(present, priority),
-        }
     }
 
     /// Returns what this CPU does about a thread that it runs while others are in its queue.

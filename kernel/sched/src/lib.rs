@@ -22,10 +22,10 @@ pub mod stop;
 pub mod timers;
 pub mod wheel;
 
-pub use cpus::{Cpus, MAX_CPUS, Turn};
+pub use cpus::{Cpu, Cpus, MAX_CPUS, Turn};
 pub use crowd::{Crowd, Found};
 pub use list::{Link, List, Member};
-pub use ready::{Priority, Ready, SHARES, Share};
+pub use ready::{AtomicPriority, Priority, Ready, SHARES, Share};
 pub use stop::{Reason, Stop};
 pub use timers::Timers;
 pub use wheel::{Sleeper, Step, Timed, Timer, Wheel};

@@ -2,12 +2,16 @@
 //!
 //! Owns: the links. Refuses to know: what the list is for; one that a lock protects is as safe as that
 //! lock. A member's own links have a lock, which nobody else ever waits for as all who use them hold
-//! the list's: it is what makes them shareable without `unsafe`.
+//! the list's: it is what makes them shareable without `unsafe`. Most lists have one member at most; one that
+//! comes alone and goes alone has no links, so it needs neither their lock nor a second owner.
 //!
 //! Invariant: a list that has members stays where it is, as they know it by its address.
 
 use core::marker::PhantomData;
+use core::mem;
 use core::ops::Deref;
+use core::ptr;
+use core::sync::atomic::{AtomicUsize, Ordering};
 use lock_api::{Mutex, RawMutex};
 
 /// What can be in one list of the kind `L` at a time.
@@ -22,11 +26,13 @@ pub trait Member<L>: Sized {
 }
 
 /// The links of a member of one list.
-pub struct Link<R, H>(Mutex<R, Place<H>>);
+pub struct Link<R, H> {
+    /// The address of the list, 0 outside every list. Written under the list's lock.
+    list: AtomicUsize,
+    neighbours: Mutex<R, Neighbours<H>>,
+}
 
-struct Place<H> {
-    /// The address of the list, 0 outside every list.
-    list: usize,
+struct Neighbours<H> {
     before: Option<H>,
     behind: Option<H>,
 }
@@ -35,7 +41,8 @@ impl<R: RawMutex, H> Link<R, H> {
     /// Returns the links of what is in no list.
     #[must_use]
     pub const fn new() -> Link<R, H> {
-        Link(Mutex::new(Place { list: 0, before: None, behind: None }))
+        let neighbours = Mutex::new(Neighbours { before: None, behind: None });
+        Link { list: AtomicUsize::new(0), neighbours }
     }
 }
 
@@ -48,6 +55,7 @@ impl<R: RawMutex, H> Default for Link<R, H> {
 /// Members in an order.
 pub struct List<T: Member<L>, L> {
     first: Option<T::Handle>,
+    /// The last of two or more.
     last: Option<T::Handle>,
     kind: PhantomData<fn() -> L>,
 }
@@ -78,47 +86,61 @@ impl<T: Member<L>, L> List<T, L> {
     }
 
     fn address(&self) -> usize {
-        core::ptr::from_ref(self).addr()
+        ptr::from_ref(self).addr()
     }
 
     /// Appends what is in no list of this kind.
+    #[inline]
     pub fn push_back(&mut self, member: T::Handle) {
-        let before = self.last.take();
-        match &before {
-            Some(before) => before.link().0.lock().behind = Some(member.clone()),
-            None => self.first = Some(member.clone()),
+        enter(&*member, self.address());
+        match &self.first {
+            None => self.first = Some(member),
+            Some(first) => {
+                let before = self.last.take().unwrap_or_else(|| first.clone());
+                before.link().neighbours.lock().behind = Some(member.clone());
+                member.link().neighbours.lock().before = Some(before);
+                self.last = Some(member);
+            }
         }
-        self.enter(&member, before, None);
-        self.last = Some(member);
     }
 
     /// Puts what is in no list of this kind at the front.
     pub fn push_front(&mut self, member: T::Handle) {
-        let behind = self.first.take();
-        match &behind {
-            Some(behind) => behind.link().0.lock().before = Some(member.clone()),
-            None => self.last = Some(member.clone()),
+        enter(&*member, self.address());
+        if let Some(behind) = self.first.take() {
+            if self.last.is_none() {
+                self.last = Some(behind.clone());
+            }
+            behind.link().neighbours.lock().before = Some(member.clone());
+            member.link().neighbours.lock().behind = Some(behind);
         }
-        self.enter(&member, None, behind);
         self.first = Some(member);
     }
 
-    fn enter(&self, member: &T, before: Option<T::Handle>, behind: Option<T::Handle>) {
-        let mut place = member.link().0.lock();
-        debug_assert!(place.list == 0, "in two lists at once");
-        *place = Place { list: self.address(), before, behind };
-    }
-
     /// Takes the first member out.
+    #[inline]
     pub fn pop_front(&mut self) -> Option<T::Handle> {
         let first = self.first.take()?;
-        let behind = self.leave(&first).1;
-        match &behind {
-            Some(behind) => behind.link().0.lock().before = None,
-            None => self.last = None,
+        leave(&*first, self.address());
+        if self.last.is_some() {
+            self.first = self.part_from_next(&first);
         }
-        self.first = behind;
         Some(first)
+    }
+
+    /// Parts the first of two or more from the next one, which it returns.
+    fn part_from_next(&mut self, first: &T) -> Option<T::Handle> {
+        let next = first.link().neighbours.lock().behind.take()?;
+        next.link().neighbours.lock().before = None;
+        self.forget_last_if(&next);
+        Some(next)
+    }
+
+    /// Sees to it that a member which is alone now is not the last of two or more.
+    fn forget_last_if(&mut self, first: &T) {
+        if self.last.as_ref().is_some_and(|last| ptr::eq::<T>(&**last, first)) {
+            self.last = None;
+        }
     }
 
     /// Exchanges the only member for what is in no list of this kind: what taking the one out and appending
@@ -126,15 +148,14 @@ impl<T: Member<L>, L> List<T, L> {
     ///
     /// # Errors
     /// The other, if the list has not exactly one member; then nothing has changed.
+    #[inline]
     pub fn exchange_only(&mut self, member: T::Handle) -> Result<T::Handle, T::Handle> {
         let address = self.address();
-        match (&mut self.first, &mut self.last) {
-            (Some(first), Some(last)) if core::ptr::eq::<T>(&**first, &**last) => {
-                member.link().0.lock().list = address;
-                last.clone_from(&member);
-                let only = core::mem::replace(first, member);
-                only.link().0.lock().list = 0;
-                Ok(only)
+        match (&mut self.first, &self.last) {
+            (Some(only), None) => {
+                enter(&*member, address);
+                leave(&**only, address);
+                Ok(mem::replace(only, member))
             }
             _ => Err(member),
         }
@@ -142,12 +163,12 @@ impl<T: Member<L>, L> List<T, L> {
 
     /// Returns whoever is behind a member of a list.
     pub(crate) fn behind(member: &T) -> Option<T::Handle> {
-        member.link().0.lock().behind.clone()
+        member.link().neighbours.lock().behind.clone()
     }
 
     /// Returns whether something is in this list.
     pub fn holds(&self, member: &T) -> bool {
-        member.link().0.lock().list == self.address()
+        member.link().list.load(Ordering::Relaxed) == self.address()
     }
 
     /// Takes a member out, wherever it is. Returns whether it was in this list.
@@ -160,23 +181,38 @@ impl<T: Member<L>, L> List<T, L> {
         if !self.holds(member) || !is_meant_fn() {
             return false;
         }
-        let (before, behind) = self.leave(member);
+        leave(member, self.address());
+        let (before, behind) = {
+            let mut neighbours = member.link().neighbours.lock();
+            (neighbours.before.take(), neighbours.behind.take())
+        };
         match &before {
-            Some(before) => before.link().0.lock().behind.clone_from(&behind),
+            Some(before) => before.link().neighbours.lock().behind.clone_from(&behind),
             None => self.first.clone_from(&behind),
         }
         match behind {
-            Some(behind) => behind.link().0.lock().before = before,
+            Some(behind) => behind.link().neighbours.lock().before = before,
             None => self.last = before,
+        }
+        if let Some(first) = self.first.clone() {
+            self.forget_last_if(&first);
         }
         true
     }
+}
 
-    /// Clears the links of a member; returns its neighbours.
-    fn leave(&self, member: &T) -> (Option<T::Handle>, Option<T::Handle>) {
-        let mut place = member.link().0.lock();
-        debug_assert!(place.list == self.address(), "a list that has members was moved");
-        place.list = 0;
-        (place.before.take(), place.behind.take())
-    }
+/// Notes that a member is in the list of an address.
+#[inline]
+fn enter<T: Member<L>, L>(member: &T, address: usize) {
+    let list = &member.link().list;
+    debug_assert!(list.load(Ordering::Relaxed) == 0, "in two lists at once");
+    list.store(address, Ordering::Relaxed);
+}
+
+/// Notes that a member of the list of an address is in none.
+#[inline]
+fn leave<T: Member<L>, L>(member: &T, address: usize) {
+    let list = &member.link().list;
+    debug_assert!(list.load(Ordering::Relaxed) == address, "a list that has members was moved");
+    list.store(0, Ordering::Relaxed);
 }

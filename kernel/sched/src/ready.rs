@@ -13,6 +13,7 @@
 
 use crate::list::List;
 use crate::{Queued, Task};
+use core::sync::atomic::{AtomicU8, Ordering};
 
 /// How many priorities there are.
 pub const PRIORITIES: usize = 32;
@@ -41,6 +42,29 @@ impl Priority {
     #[must_use]
     pub const fn number(self) -> u8 {
         self.0
+    }
+}
+
+/// A priority that others change.
+pub struct AtomicPriority(AtomicU8);
+
+impl AtomicPriority {
+    /// Returns one that is a priority so far.
+    #[must_use]
+    pub const fn new(priority: Priority) -> AtomicPriority {
+        AtomicPriority(AtomicU8::new(priority.0))
+    }
+
+    /// Returns what it is.
+    #[must_use]
+    #[inline]
+    pub fn load(&self, order: Ordering) -> Priority {
+        Priority(self.0.load(order))
+    }
+
+    /// Changes it.
+    pub fn store(&self, priority: Priority, order: Ordering) {
+        self.0.store(priority.0, order);
     }
 }
 

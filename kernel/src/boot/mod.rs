@@ -16,7 +16,7 @@ pub use others::start_another;
 use crate::arch::features::Features;
 use crate::arch::kernel_map::{Area, KernelMap};
 use crate::arch::page_fill::Choice;
-use crate::arch::{cpu, features, mmu, mte, page_fill, pmu, timer, vectors};
+use crate::arch::{cpu, features, mmu, mte, page_fill, pmu, thread_registers, timer, vectors};
 use crate::memory::archive::{self, BootArchive};
 use crate::memory::layout::{
     BLOCK_SIZE, IMAGE_OFFSET, MAX_CPUS, RAM_BASE, STACK_SIZE, align_up, device, direct,
@@ -178,6 +178,7 @@ extern "C" fn go_on() -> ! {
 
     timer::start();
     pmu::start();
+    thread_registers::start();
     let is_v3 = matches!(machine.controller, Controller::V3 { .. });
     if is_v3 && !features.gic_registers {
         fail("the CPU has no register interface to a GICv3");

@@ -5,7 +5,7 @@
 //! differs ends the boot, as what the first one can do was taken for all.
 
 use super::fail;
-use crate::arch::{boot, features, mmu, page_fill, pmu, timer, vectors};
+use crate::arch::{boot, features, mmu, page_fill, pmu, thread_registers, timer, vectors};
 use crate::percpu;
 use crate::platform::device_tree::Machine;
 use crate::platform::{self, interrupts, power};
@@ -53,6 +53,7 @@ pub extern "C" fn start_another(number: usize) -> ! {
 extern "C" fn go_on() -> ! {
     timer::start_this();
     pmu::start();
+    thread_registers::start();
     if let Err(text) = interrupts::start_another(platform::description(), percpu::id()) {
         fail(text);
     }

@@ -18,7 +18,7 @@ use super::{Named, endpoint, handling, report};
 use crate::arch::context::Context;
 use crate::memory::pools::PoolArc;
 use crate::percpu;
-use crate::process::handle::{HandleTable, Object};
+use crate::process::handle::HandleTable;
 use crate::process::{Outcome, Thread, Wait, scheduler};
 use vellum_abi::{Call, Error, FOR_EVER, Handle, Rights};
 
@@ -34,30 +34,26 @@ pub struct Exchange {
     timeout: u64,
 }
 
-/// Who runs next and is in no queue; or the thread itself that has to take the general way: from the start,
-/// as nothing has changed, or as a new pending outcome says.
-pub type Met = Result<PoolArc<Thread>, PoolArc<Thread>>;
-
 impl Exchange {
-    /// Reads the registers of a thread that does `endpoint_call` or `endpoint_reply_receive`.
+    /// Reads the registers of a thread that does `endpoint_call` or `endpoint_reply_receive`; `None` if it
+    /// yields.
     #[inline(always)]
-    pub fn of(registers: &Context) -> Exchange {
-        Exchange {
-            is_call: registers.x(8) == Call::EndpointCall as u64,
-            word: registers.x(0),
-            message: Message::of(registers),
-            timeout: registers.x(TIMEOUT),
+    pub fn of(registers: &Context) -> Option<Exchange> {
+        let number = registers.x(8);
+        if number == Call::Yield as u64 {
+            return None;
         }
+        let is_call = number == Call::EndpointCall as u64;
+        let (word, timeout) = (registers.x(0), registers.x(TIMEOUT));
+        Some(Exchange { is_call, word, message: Message::of(registers), timeout })
     }
 
-    /// Serves the thread, whose registers are saved. Returns who runs next, which is in no queue.
-    ///
-    /// # Errors
-    /// The thread itself, if it has to take the general way.
+    /// Serves the thread, whose registers are saved. Returns who runs next, which is in no queue, unless the
+    /// thread has to take the general way: from there nobody returns.
     #[inline(always)]
-    pub fn perform(self, thread: PoolArc<Thread>) -> Met {
+    pub fn perform(self, thread: PoolArc<Thread>) -> PoolArc<Thread> {
         if self.message.has_handle() || self.timeout != FOR_EVER {
-            Err(thread)
+            scheduler::exchange_generally(thread)
         } else if self.is_call {
             call(thread, self.word, self.message)
         } else {
@@ -68,17 +64,19 @@ impl Exchange {
 
 /// Hands a call over to a server that waits, which runs next.
 #[inline(always)]
-fn call(caller: PoolArc<Thread>, word: u64, message: Message) -> Met {
-    let Some((server, badge)) = waiting_server(word) else { return Err(caller) };
+fn call(caller: PoolArc<Thread>, word: u64, message: Message) -> PoolArc<Thread> {
+    let Some((server, badge)) = waiting_server(&caller, word) else {
+        scheduler::exchange_generally(caller)
+    };
     message.put(&server, badge);
     endpoint::serve(&server, caller);
-    Ok(server)
+    server
 }
 
 /// Takes the server that waits at an endpoint; returns the badge of the handle too.
 #[inline(always)]
-fn waiting_server(word: u64) -> Option<(PoolArc<Thread>, u64)> {
-    let handles = percpu::active()?.handles.lock();
+fn waiting_server(caller: &Thread, word: u64) -> Option<(PoolArc<Thread>, u64)> {
+    let handles = caller.process.handles.lock();
     let named = find(&handles, word, Rights::WRITE)?;
     let server = named.endpoint().try_lock()?.take_waiting()?;
     Some((server, named.badge))
@@ -86,27 +84,27 @@ fn waiting_server(word: u64) -> Option<(PoolArc<Thread>, u64)> {
 
 /// Answers the caller that a server has, which runs next, and lets the server wait.
 #[inline(always)]
-fn reply_receive(server: PoolArc<Thread>, word: u64, message: Message) -> Met {
+fn reply_receive(server: PoolArc<Thread>, word: u64, message: Message) -> PoolArc<Thread> {
     let taken = server.serving.lock().take();
-    let Some(caller) = taken else { return Err(server) };
+    let Some(caller) = taken else { scheduler::exchange_generally(server) };
     if caller.is_reporting() {
         return answer_report(server, caller, word, message);
     }
     // Its note names the server, which others may find and end as soon as it waits.
     caller.waiting.end();
     if let Err(server) = receive(server, word) {
-        return give_back(server, caller);
+        give_back(server, caller);
     }
     message.put(&caller, 0);
-    Ok(caller)
+    caller
 }
 
 /// Gives a server the caller back that it could not answer here.
 #[cold]
 #[inline(never)]
-fn give_back(server: PoolArc<Thread>, caller: PoolArc<Thread>) -> Met {
+fn give_back(server: PoolArc<Thread>, caller: PoolArc<Thread>) -> ! {
     endpoint::serve(&server, caller);
-    Err(server)
+    scheduler::exchange_generally(server)
 }
 
 /// As [`reply_receive`], where the kernel made the call.
@@ -117,16 +115,16 @@ fn answer_report(
     caller: PoolArc<Thread>,
     word: u64,
     message: Message,
-) -> Met {
+) -> PoolArc<Thread> {
     if !may_receive(word) || report::act(&caller, &message).is_err() {
-        return give_back(server, caller);
+        give_back(server, caller);
     }
     // As for any other caller.
     caller.waiting.end();
     if let Err(server) = receive(server, word) {
         return receive_generally(server, word, caller);
     }
-    Ok(caller)
+    caller
 }
 
 /// Lets a server wait at an endpoint where nobody else does.
@@ -139,11 +137,14 @@ fn receive(server: PoolArc<Thread>, word: u64) -> Result<(), PoolArc<Thread>> {
     let handles = process.handles.lock();
     let Some(named) = find(&handles, word, Rights::READ) else { return Err(server) };
     let Some(mut state) = named.endpoint().try_lock() else { return Err(server) };
-    if !state.is_quiet() || !endpoint::may_receive(&server, named.endpoint()) {
+    if !state.is_quiet() {
         return Err(server);
     }
-    state.begin_use(&server);
-    state.add_server(server);
+    state.begin_use(named.endpoint(), &server);
+    if !endpoint::may_wait(&server) {
+        return Err(server);
+    }
+    state.add_only_server(server);
     Ok(())
 }
 
@@ -156,7 +157,11 @@ fn may_receive(word: u64) -> bool {
 
 /// Lets a server receive the general way that has given its answer.
 #[cold]
-fn receive_generally(server: PoolArc<Thread>, word: u64, answered: PoolArc<Thread>) -> Met {
+fn receive_generally(
+    server: PoolArc<Thread>,
+    word: u64,
+    answered: PoolArc<Thread>,
+) -> PoolArc<Thread> {
     let process = server.process.clone();
     let handles = process.handles.lock();
     let Some(named) = find(&handles, word, Rights::READ) else {
@@ -164,19 +169,20 @@ fn receive_generally(server: PoolArc<Thread>, word: u64, answered: PoolArc<Threa
         drop(handles);
         message::answer(&server, Error::PartnerGone);
         scheduler::make_ready(server);
-        return Ok(answered);
+        return answered;
     };
     percpu::set_pending(Outcome::Receive(named.endpoint().clone(), Some(answered)));
     drop(handles);
-    Err(server)
+    drop(process);
+    scheduler::exchange_generally(server)
 }
 
 /// Hands over to a server that waits what a thread left the kernel to report. The server runs next.
 ///
 /// # Errors
-/// As for [`Exchange::perform`].
+/// The thread itself, if it has to take the general way: nothing has changed.
 #[inline]
-pub fn report(caller: PoolArc<Thread>) -> Met {
+pub fn report(caller: PoolArc<Thread>) -> Result<PoolArc<Thread>, PoolArc<Thread>> {
     let Some(server) = waiting_handler(&caller) else { return Err(caller) };
     endpoint::serve(&server, caller);
     Ok(server)
@@ -200,8 +206,5 @@ fn waiting_handler(caller: &Thread) -> Option<PoolArc<Thread>> {
 /// Returns the endpoint that a handle of the calling process names.
 #[inline(always)]
 fn find(handles: &HandleTable, word: u64, rights: Rights) -> Option<&Named> {
-    match handles.find(Handle::from_word(word)?, rights) {
-        Ok((Object::Endpoint(named), _)) => Some(named),
-        _ => None,
-    }
+    handles.find_endpoint(Handle::from_word(word)?, rights)
 }

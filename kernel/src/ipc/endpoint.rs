@@ -72,11 +72,21 @@ impl State {
         !self.closed && self.server.is_none() && self.callers.is_empty()
     }
 
-    /// Declares that a thread receives here.
-    #[inline]
-    pub(super) fn begin_use(&mut self, server: &Thread) {
-        self.used = true;
-        server.set_rank(self.rank);
+    /// Declares that a thread receives here. `this` is the endpoint.
+    #[inline(always)]
+    pub(super) fn begin_use(&mut self, this: &PoolArc<Endpoint>, server: &Thread) {
+        // Its rank stays as long as its note.
+        if server.waiting.begin_to_receive(this) {
+            self.used = true;
+            server.set_rank(self.rank);
+        }
+    }
+
+    /// Adds a thread that is ready to receive where it [is quiet](Self::is_quiet).
+    #[inline(always)]
+    pub(super) fn add_only_server(&mut self, server: PoolArc<Thread>) {
+        // Nothing is there to be dropped.
+        core::mem::forget(self.server.replace(server));
     }
 
     /// Adds a thread that is ready to receive.
@@ -187,13 +197,12 @@ impl Endpoint {
         abandon(&server);
         loop {
             let mut state = this.state.lock();
-            state.begin_use(&server);
+            state.begin_use(this, &server);
             let Some(caller) = state.callers.pop_front() else {
                 if state.closed {
                     report::refuse(&server, Error::PartnerGone);
                     return Some(server);
                 }
-                server.waiting.begin_to_receive(this);
                 if server.is_interrupted() || timing::stops(&server) {
                     return Some(server);
                 }
@@ -295,7 +304,7 @@ fn put_off(endpoint: &PoolArc<Endpoint>, server: PoolArc<Thread>) {
 /// Gives a server the caller that it has to answer. The caller is not touched when others can find it.
 #[inline(always)]
 pub(super) fn serve(server: &PoolArc<Thread>, caller: PoolArc<Thread>) {
-    caller.waiting.begin(Wait::Served(server.clone()));
+    caller.waiting.begin_to_be_served(server.clone());
     let mut serving = server.serving.lock();
     let caller = serving.insert(caller);
     // Whoever ends the wait may have looked for the caller at the endpoint, before it was said to be here;
@@ -318,11 +327,10 @@ fn end_served(server: &PoolArc<Thread>, caller: PoolArc<Thread>) {
     let_go();
 }
 
-/// Notes that a server is about to wait at an endpoint, whose lock is held. Returns whether it may.
+/// Returns whether a server may wait at an endpoint, whose lock is held. It was noted there before, in this
+/// order: see [`serve`].
 #[inline(always)]
-pub(super) fn may_receive(server: &Thread, endpoint: &PoolArc<Endpoint>) -> bool {
-    server.waiting.begin_to_receive(endpoint);
-    // In this order: see `serve`.
+pub(super) fn may_wait(server: &Thread) -> bool {
     server.may_run() && !server.stop.is_asked_for()
 }
 

@@ -127,6 +127,16 @@ impl HandleTable {
         Ok((object, slot.rights))
     }
 
+    /// Returns the endpoint that a handle names, if it is one and carries the rights. As [`Self::find`], for who
+    /// need not know why not.
+    #[inline(always)]
+    pub fn find_endpoint(&self, handle: Handle, rights: Rights) -> Option<&Named> {
+        let slot = self.slot(handle.index())?;
+        let Some(Object::Endpoint(named)) = &slot.object else { return None };
+        let is_it = u32::from(slot.generation) == handle.generation();
+        (is_it && slot.rights.contains(rights)).then_some(named)
+    }
+
     /// Gives an object a handle.
     ///
     /// # Errors

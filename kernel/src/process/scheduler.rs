@@ -10,13 +10,13 @@ use super::catching_up::prepare;
 use super::parting;
 use super::spaces::{activate, leave_space};
 use super::{Outcome, Thread, Wait, timing};
-use crate::arch::context::Context;
 use crate::arch::{cpu, timer};
 use crate::ipc::direct::{self, Exchange};
 use crate::ipc::{Endpoint, Notification, message};
 use crate::memory::pools::PoolArc;
+use crate::percpu::{self, Current};
 use crate::platform::interrupts;
-use crate::{percpu, syscall, trap};
+use crate::{syscall, trap};
 use core::sync::atomic::Ordering;
 use vellum_sched::{Cpus, Machine, Task, Turn};
 
@@ -64,10 +64,8 @@ pub enum Leave {
     Switch = 1,
     /// Nobody will need the registers: call [`switch`].
     Abandon = 2,
-    /// As [`Leave::Switch`], without a handler's answer: the thread yields.
-    Yield = 3,
     /// As [`Leave::Switch`]: the answer is that the thread waits for one to a report.
-    Report = 4,
+    Report = 3,
 }
 
 /// Turns a handler's answer into the vector's next step.
@@ -79,12 +77,6 @@ pub fn leave(outcome: Outcome) -> Leave {
         return Leave::Resume;
     }
     postpone(outcome)
-}
-
-/// Returns how a thread leaves the kernel that yields: not at all, if nobody else could run here.
-#[inline]
-pub fn leave_to_yield(thread: &Thread) -> Leave {
-    if CPUS.is_alone(thread) { Leave::Resume } else { Leave::Yield }
 }
 
 /// Keeps an answer until the registers are saved.
@@ -120,7 +112,7 @@ pub fn interrupted(slice_over: bool) -> Outcome {
     if !thread.may_run() {
         return Outcome::Yield;
     }
-    match CPUS.run(thread) {
+    match run_here(thread) {
         Turn::Over => Outcome::Preempted,
         Turn::Slice if slice_over => Outcome::Yield,
         Turn::Slice => {
@@ -131,32 +123,42 @@ pub fn interrupted(slice_over: bool) -> Outcome {
     }
 }
 
-/// Puts the thread that left the kernel where it belongs and returns whose registers to load.
-pub fn switch(leave: Leave) -> *mut Context {
+/// Puts the thread that left the kernel where it belongs and makes another the current one.
+pub fn switch(leave: Leave) -> Current {
     let Some(thread) = percpu::take_current() else { return go_on() };
     thread.registers.save();
     match leave {
-        Leave::Yield => begin_turn(CPUS.rotate(thread)).unwrap_or_else(go_on),
         Leave::Report => report(thread),
         _ => settle(thread, act),
     }
 }
 
-/// Lets the thread that left the kernel call, or answer and receive, on the direct way if it can. Returns
-/// whose registers to load.
+/// Ends the turn of the thread that left the kernel.
 #[inline(always)]
-pub fn exchange(exchange: Exchange) -> *mut Context {
+pub fn yield_turn() -> Current {
     let Some(thread) = percpu::take_current() else { return go_on() };
     thread.registers.save();
-    match exchange.perform(thread) {
-        Ok(next) => switch_to(next),
-        Err(thread) => settle(thread, meet),
-    }
+    begin_turn(percpu::this().queue.rotate(thread)).unwrap_or_else(go_on)
+}
+
+/// Lets the thread that left the kernel call, or answer and receive, on the direct way if it can.
+#[inline(always)]
+pub fn exchange(exchange: Exchange) -> Current {
+    let Some(thread) = percpu::take_current() else { return go_on() };
+    thread.registers.save();
+    switch_to(exchange.perform(thread))
+}
+
+/// Lets a thread call, or answer and receive, on the general way: from the start, or as a pending outcome says.
+#[cold]
+#[inline(never)]
+pub fn exchange_generally(thread: PoolArc<Thread>) -> ! {
+    trap::go_to(settle(thread, meet))
 }
 
 /// Lets a thread report, on the direct way if it can.
 #[inline(never)]
-fn report(thread: PoolArc<Thread>) -> *mut Context {
+fn report(thread: PoolArc<Thread>) -> Current {
     match direct::report(thread) {
         Ok(next) => switch_to(next),
         Err(thread) => settle(thread, act),
@@ -169,7 +171,7 @@ fn report(thread: PoolArc<Thread>) -> *mut Context {
 fn settle(
     thread: PoolArc<Thread>,
     act_fn: fn(PoolArc<Thread>) -> Option<PoolArc<Thread>>,
-) -> *mut Context {
+) -> Current {
     CPUS.look();
     parting::take_in_hand(&thread);
     let next = act_fn(thread);
@@ -185,13 +187,13 @@ fn settle(
 
 /// Runs a thread that waits for nothing any more, by name: in what is left of the slice.
 #[inline(always)]
-fn switch_to(thread: PoolArc<Thread>) -> *mut Context {
+fn switch_to(thread: PoolArc<Thread>) -> Current {
     thread.cpu().store(percpu::id(), Ordering::SeqCst);
     timing::go_on(&thread);
     if let Some(thread) = prepare(thread)
-        && let Some(context) = run(thread, Slice::Inherited)
+        && let Some(current) = run(thread, Slice::Inherited)
     {
-        return context;
+        return current;
     }
     go_on()
 }
@@ -217,9 +219,9 @@ fn act(thread: PoolArc<Thread>) -> Option<PoolArc<Thread>> {
     perform(thread, outcome)
 }
 
-/// Runs a thread whose turn has come, if it may run; returns its registers.
+/// Makes a thread whose turn has come the current one, if it may run.
 #[inline]
-fn begin_turn(thread: PoolArc<Thread>) -> Option<*mut Context> {
+fn begin_turn(thread: PoolArc<Thread>) -> Option<Current> {
     timing::go_on(&thread);
     if let Some(wait) = thread.waiting.take() {
         // Others may have waited for the same as many more.
@@ -228,12 +230,12 @@ fn begin_turn(thread: PoolArc<Thread>) -> Option<*mut Context> {
     prepare(thread).and_then(|thread| run(thread, Slice::Fresh))
 }
 
-/// Runs whoever could run; returns whose registers to load.
+/// Makes somebody the current thread who could run.
 #[inline(never)]
-fn go_on() -> *mut Context {
+fn go_on() -> Current {
     loop {
-        if let Some(context) = begin_turn(wait_for_thread()) {
-            return context;
+        if let Some(current) = begin_turn(wait_for_thread()) {
+            return current;
         }
     }
 }
@@ -281,7 +283,7 @@ fn perform(thread: PoolArc<Thread>, outcome: Outcome) -> Option<PoolArc<Thread>>
 /// Declares that a thread goes on in the kernel: its slice ends as in user code, and whoever is more urgent
 /// interrupts it. Returns false if somebody is by now; then its turn is to be put off ([`put_off`]).
 pub(super) fn begin_work(thread: &Thread) -> bool {
-    match CPUS.run(thread) {
+    match run_here(thread) {
         Turn::Over => return false,
         Turn::Slice => timer::begin_slice_if_none(SLICE),
         Turn::Alone => {}
@@ -298,10 +300,16 @@ pub(super) fn put_off(thread: PoolArc<Thread>) {
     CPUS.put_back(thread);
 }
 
-/// Makes a thread the running one, unless something more urgent has just come.
+/// Declares that this CPU runs a thread.
 #[inline(always)]
-fn run(thread: PoolArc<Thread>, slice: Slice) -> Option<*mut Context> {
-    match CPUS.run(&thread) {
+fn run_here(thread: &Thread) -> Turn {
+    percpu::this().queue.run(&CPUS, thread)
+}
+
+/// Makes a thread the current one, unless something more urgent has just come.
+#[inline(always)]
+fn run(thread: PoolArc<Thread>, slice: Slice) -> Option<Current> {
+    match run_here(&thread) {
         Turn::Over => {
             put_off(thread);
             return None;
@@ -313,9 +321,7 @@ fn run(thread: PoolArc<Thread>, slice: Slice) -> Option<*mut Context> {
     }
     activate(&thread.process);
     thread.registers.load();
-    let context = thread.context.as_mut_ptr();
-    percpu::set_current(thread);
-    Some(context)
+    Some(percpu::set_current(thread))
 }
 
 /// Waits until somebody is ready.

@@ -9,24 +9,21 @@ use crate::memory::machine::Hardware;
 use crate::memory::pools::PoolArc;
 use crate::percpu;
 use core::ptr;
-use core::sync::atomic::{AtomicU32, Ordering};
 use vellum_vm::asid::AsidAllocator;
 
 /// Who has which identifier.
 static ASIDS: AsidAllocator<Hardware> = AsidAllocator::new();
-/// Bits of an identifier.
-static ASID_BITS: AtomicU32 = AtomicU32::new(8);
 
 /// Sets how many bits identifiers have, before any process runs. Returns whether that is enough for
 /// `cpus` CPUs and one more; identifier 0 is nobody's.
 pub fn set_asid_bits(bits: u32, cpus: usize) -> bool {
-    ASID_BITS.store(bits, Ordering::Relaxed);
+    ASIDS.set_bits(bits);
     cpus + 2 <= 1 << bits
 }
 
 /// Returns how many bits identifiers have.
 pub fn asid_bits() -> u32 {
-    ASID_BITS.load(Ordering::Relaxed)
+    ASIDS.bits()
 }
 
 /// Activates a process's tables on this CPU.
@@ -43,7 +40,7 @@ pub(super) fn activate(process: &PoolArc<Process>) {
 fn enter_space(process: &PoolArc<Process>) {
     let enter = |asid| mmu::activate(process.space.root().frame(), asid);
     let slot = process.space.asid_slot();
-    ASIDS.activate(&Hardware, percpu::id(), slot, asid_bits(), enter);
+    ASIDS.activate(&Hardware, percpu::id(), slot, enter);
     // Perhaps the last to hold the one before: behind the write of the base register.
     drop(percpu::set_active(Some(process.clone())));
     parting::has_active(Some(process));

@@ -14,11 +14,13 @@ use crate::memory::accounts;
 use crate::memory::machine::Hardware;
 use crate::memory::pools::PoolArc;
 use crate::percpu;
-use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use spin::Mutex;
 use spin::mutex::SpinMutex;
 use vellum_abi::{Error, ExitKind, ExitReport, TagMode};
-use vellum_sched::{Link, Member, Priority, Queued, Share, Sleeper, Stop, Task, Timed, Timer};
+use vellum_sched::{
+    AtomicPriority, Link, Member, Priority, Queued, Share, Sleeper, Stop, Task, Timed, Timer,
+};
 use vellum_vm::account::Account;
 use vellum_vm::error::VmError;
 use vellum_vm::machine::Pools;
@@ -92,8 +94,7 @@ pub struct Thread {
     cpu: AtomicUsize,
     /// With whom it shares its turns.
     share: Share,
-    /// The number of its priority.
-    priority: AtomicU8,
+    priority: AtomicPriority,
     /// Whether it has to end, whatever becomes of its process.
     doomed: AtomicBool,
     run: Mutex<Run>,
@@ -138,7 +139,7 @@ impl Thread {
             siblings: Link::new(),
             share: accounts::share(process.account()),
             cpu: AtomicUsize::new(percpu::id()),
-            priority: AtomicU8::new(priority.min(process.ceiling).number()),
+            priority: AtomicPriority::new(priority.min(process.ceiling)),
             doomed: AtomicBool::new(false),
             run: Mutex::new(Run::Stopped),
             payer: payer.clone(),
@@ -276,7 +277,7 @@ impl Thread {
 
     /// Makes the thread, which is in no queue and has to end, as urgent as its process may be.
     pub fn hurry(&self) {
-        self.priority.store(self.process.ceiling.number(), Ordering::SeqCst);
+        self.priority.store(self.process.ceiling, Ordering::SeqCst);
     }
 
     /// Dooms the thread: it ends when it is next about to run user code. Returns whether it had been
@@ -319,8 +320,7 @@ impl Thread {
 
     /// Changes the priority, at once.
     pub fn set_priority(this: &PoolArc<Thread>, priority: Priority) {
-        let number = priority.number();
-        scheduler::CPUS.set_priority(this, || this.priority.store(number, Ordering::SeqCst));
+        scheduler::CPUS.set_priority(this, || this.priority.store(priority, Ordering::SeqCst));
     }
 }
 
@@ -362,8 +362,7 @@ impl Sleeper for Thread {
 impl Task for Thread {
     #[inline]
     fn priority(&self) -> Priority {
-        // What is stored was a priority.
-        Priority::new(u64::from(self.priority.load(Ordering::SeqCst))).unwrap_or(Priority::LOWEST)
+        self.priority.load(Ordering::SeqCst)
     }
 
     #[inline]

@@ -19,28 +19,37 @@ use spin::Mutex;
 
 /// [`Waiting::word`]: nothing is noted.
 const NOTHING: usize = 0;
-/// Something is, but no endpoint that the thread receives at.
+/// Something is, but no server and no endpoint that the thread receives at.
 const OTHER: usize = 1;
+/// The server is noted that has the thread's call.
+const SERVED: usize = 2;
 
 /// What a thread waits for, or waited for last.
 pub struct Waiting {
+    /// Any wait but [`Wait::Served`].
     note: Mutex<Option<Wait>>,
-    /// [`NOTHING`], [`OTHER`], or the address of the endpoint that the thread receives at.
+    /// The server that has the thread's call: the most frequent wait, in a place of its own, where it takes the
+    /// least to note it and to forget it.
+    server: Mutex<Option<PoolArc<Thread>>>,
+    /// [`NOTHING`], [`OTHER`], [`SERVED`], or the address of the endpoint that the thread receives at.
     word: AtomicUsize,
 }
 
 impl Waiting {
     /// Returns the note of a thread that never waited.
     pub const fn nothing() -> Waiting {
-        Waiting { note: Mutex::new(None), word: AtomicUsize::new(NOTHING) }
+        let word = AtomicUsize::new(NOTHING);
+        Waiting { note: Mutex::new(None), server: Mutex::new(None), word }
     }
 
-    /// Returns what is noted.
+    /// Returns what is noted. What the thread has noted and looks behind whether its wait is to end is seen
+    /// here, or the thread sees what was asked of it before this.
     pub fn get(&self) -> Option<Wait> {
-        self.note.lock().clone()
+        let server = self.server.lock().clone();
+        server.map(Wait::Served).or_else(|| self.note.lock().clone())
     }
 
-    /// Returns whether something is noted that `is_meant_fn` picks.
+    /// Returns whether something is noted, other than a server, that `is_meant_fn` picks.
     pub fn is(&self, is_meant_fn: impl FnOnce(&Wait) -> bool) -> bool {
         self.note.lock().as_ref().is_some_and(is_meant_fn)
     }
@@ -51,13 +60,25 @@ impl Waiting {
         self.replace(wait, OTHER);
     }
 
-    /// Notes that the thread receives at an endpoint.
+    /// Notes that a server has the thread's call.
     #[inline(always)]
-    pub fn begin_to_receive(&self, endpoint: &PoolArc<Endpoint>) {
+    pub fn begin_to_be_served(&self, server: PoolArc<Thread>) {
+        self.end();
+        let before = self.server.lock().replace(server);
+        // Nothing is there to be dropped.
+        mem::forget(before);
+        self.word.store(SERVED, Ordering::Relaxed);
+    }
+
+    /// Notes that the thread receives at an endpoint. Returns whether that is news.
+    #[inline(always)]
+    pub fn begin_to_receive(&self, endpoint: &PoolArc<Endpoint>) -> bool {
         let address = core::ptr::from_ref::<Endpoint>(endpoint).addr();
-        if self.word.load(Ordering::Relaxed) != address {
+        let is_news = self.word.load(Ordering::Relaxed) != address;
+        if is_news {
             self.receive_elsewhere(endpoint, address);
         }
+        is_news
     }
 
     #[cold]
@@ -68,44 +89,48 @@ impl Waiting {
 
     #[inline]
     fn replace(&self, wait: Wait, word: usize) {
-        let mut note = self.note.lock();
-        if self.word.load(Ordering::Relaxed) != NOTHING {
-            clear(&mut note);
-        }
+        self.end();
         // Nothing is there to be dropped.
-        mem::forget(note.replace(wait));
+        mem::forget(self.note.lock().replace(wait));
         self.word.store(word, Ordering::Relaxed);
     }
 
     /// Forgets what is noted: the thread waits for nothing any more.
     #[inline(always)]
     pub fn end(&self) {
-        if self.word.load(Ordering::Relaxed) == NOTHING {
-            return;
+        match self.word.load(Ordering::Relaxed) {
+            NOTHING => {}
+            SERVED => {
+                self.word.store(NOTHING, Ordering::Relaxed);
+                let server = self.server.lock().take();
+                drop(server);
+            }
+            _ => self.clear(),
         }
-        let mut note = self.note.lock();
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn clear(&self) {
         self.word.store(NOTHING, Ordering::Relaxed);
-        if !matches!(*note, Some(Wait::Served(_))) {
-            return clear(&mut note);
-        }
-        // What a caller has waited for, with the least to ask.
-        if let Some(Wait::Served(server)) = note.take() {
-            drop(note);
-            drop(server);
-        }
+        *self.note.lock() = None;
     }
 
     /// Takes what is noted.
     #[inline]
     pub fn take(&self) -> Option<Wait> {
-        if self.word.load(Ordering::Relaxed) == NOTHING { None } else { self.remove() }
+        let word = self.word.load(Ordering::Relaxed);
+        if word == NOTHING { None } else { self.remove(word) }
     }
 
-    #[inline]
-    fn remove(&self) -> Option<Wait> {
-        let mut note = self.note.lock();
+    #[cold]
+    #[inline(never)]
+    fn remove(&self, word: usize) -> Option<Wait> {
         self.word.store(NOTHING, Ordering::Relaxed);
-        note.take()
+        match word {
+            SERVED => self.server.lock().take().map(Wait::Served),
+            _ => self.note.lock().take(),
+        }
     }
 }
 
@@ -117,10 +142,4 @@ impl Thread {
             self.waiting.end();
         }
     }
-}
-
-#[cold]
-#[inline(never)]
-fn clear(note: &mut Option<Wait>) {
-    *note = None;
 }

@@ -23,7 +23,7 @@ use crate::memory::graves;
 use crate::memory::pools::PoolArc;
 use crate::percpu;
 use crate::process::operation::Reply;
-use crate::process::scheduler::{Leave, leave, leave_to_yield};
+use crate::process::scheduler::{Leave, leave};
 use crate::process::{Operation, Outcome, Process, Thread, Wait, paging};
 use vellum_abi::{Call, Error, FaultAccess};
 use vellum_vm::addr::UserPointer;
@@ -134,10 +134,6 @@ pub fn dispatch(thread: &PoolArc<Thread>, context: &mut Context) -> Leave {
         set_result(context, 0, 0);
         return Leave::Resume;
     }
-    if number == Call::Yield as u64 {
-        set_result(context, 0, 0);
-        return leave_to_yield(thread);
-    }
     serve_other(thread, context, number)
 }
 
@@ -203,7 +199,7 @@ fn finish(context: &mut Context, result: Result) -> Outcome {
 
 /// Sets status and value of a call.
 #[inline]
-fn set_result(context: &mut Context, status: u64, value: u64) {
+pub fn set_result(context: &mut Context, status: u64, value: u64) {
     context.set_x(0, status);
     context.set_x(1, value);
 }

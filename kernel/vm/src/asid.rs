@@ -22,7 +22,7 @@
 //! Lock order: the allocator's, then a CPU's.
 
 use crate::machine::{Asid, Machine};
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use lock_api::Mutex;
 
 /// The most CPUs that an allocator serves.
@@ -70,6 +70,8 @@ pub struct AsidAllocator<M: Machine> {
     /// Changed under the lock of `state` alone.
     generation: AtomicU64,
     held: [Held<M>; MAX_CPUS],
+    /// How many bits identifiers have.
+    bits: AtomicU32,
     state: Mutex<M::Mutex, State>,
 }
 
@@ -80,12 +82,19 @@ impl<M: Machine> Default for AsidAllocator<M> {
 }
 
 impl<M: Machine> AsidAllocator<M> {
-    /// Returns an allocator that has given out nothing. Identifier 0 is never given.
+    /// Returns an allocator that has given out nothing, of identifiers of 8 bits. Identifier 0 is never given.
     #[must_use]
     pub const fn new() -> AsidAllocator<M> {
+        AsidAllocator::with_bits(8)
+    }
+
+    /// As [`Self::new`], of identifiers of so many bits: at most 16, and enough for one a CPU and one more.
+    #[must_use]
+    pub const fn with_bits(bits: u32) -> AsidAllocator<M> {
         AsidAllocator {
             generation: AtomicU64::new(1),
             held: [const { Held(Mutex::new(0)) }; MAX_CPUS],
+            bits: AtomicU32::new(bits),
             state: Mutex::new(State {
                 next: 1,
                 taken: [0; MAX_ASIDS / 64],
@@ -94,19 +103,21 @@ impl<M: Machine> AsidAllocator<M> {
         }
     }
 
+    /// Changes how many bits identifiers have, before one is given.
+    pub fn set_bits(&self, bits: u32) {
+        self.bits.store(bits, Ordering::Relaxed);
+    }
+
+    /// Returns how many bits identifiers have.
+    #[must_use]
+    pub fn bits(&self) -> u32 {
+        self.bits.load(Ordering::Relaxed)
+    }
+
     /// Declares that a CPU runs an address space. `enter_fn` gets its identifier and writes the CPU's
     /// translation base register; when it returns, the CPU walks for nothing else any more.
-    ///
-    /// `bits` is the width of identifiers, at most 16: enough for one a CPU and one more.
     #[inline]
-    pub fn activate(
-        &self,
-        machine: &M,
-        cpu: usize,
-        slot: &AsidSlot,
-        bits: u32,
-        enter_fn: impl FnOnce(Asid),
-    ) {
+    pub fn activate(&self, machine: &M, cpu: usize, slot: &AsidSlot, enter_fn: impl FnOnce(Asid)) {
         let mut held = self.held[cpu].0.lock();
         let word = slot.0.load(Ordering::Relaxed);
         // Relaxed: a generation that began before this lock was taken had it in its turn.
@@ -115,22 +126,15 @@ impl<M: Machine> AsidAllocator<M> {
             return enter_fn(Asid(word as u16));
         }
         drop(held);
-        self.activate_anew(machine, cpu, slot, bits, enter_fn);
+        self.activate_anew(machine, cpu, slot, enter_fn);
     }
 
     /// As [`Self::activate`], of an address space that has no identifier of the current generation.
     #[cold]
     #[inline(never)]
-    fn activate_anew(
-        &self,
-        machine: &M,
-        cpu: usize,
-        slot: &AsidSlot,
-        bits: u32,
-        enter_fn: impl FnOnce(Asid),
-    ) {
+    fn activate_anew(&self, machine: &M, cpu: usize, slot: &AsidSlot, enter_fn: impl FnOnce(Asid)) {
         let mut state = self.state.lock();
-        let word = self.current_word(&mut state, machine, slot, bits);
+        let word = self.current_word(&mut state, machine, slot);
         *self.held[cpu].0.lock() = word;
         // With the allocator's lock: a generation that began before the write would not reserve what
         // the CPU still walks for.
@@ -144,12 +148,12 @@ impl<M: Machine> AsidAllocator<M> {
     }
 
     /// Returns the context word of an address space in the current generation, which may begin here.
-    fn current_word(&self, state: &mut State, machine: &M, slot: &AsidSlot, bits: u32) -> u64 {
+    fn current_word(&self, state: &mut State, machine: &M, slot: &AsidSlot) -> u64 {
         let old = slot.0.load(Ordering::Relaxed);
         if old >> ASID_BITS == self.generation.load(Ordering::Relaxed) {
             return old;
         }
-        let word = self.renew(state, machine, old, bits);
+        let word = self.renew(state, machine, old);
         slot.0.store(word, Ordering::Relaxed);
         // Orders the new identifier before the first walk under it: whoever empties a
         // descriptor and then still reads the old one did so before that walk (flush.rs).
@@ -158,11 +162,12 @@ impl<M: Machine> AsidAllocator<M> {
     }
 
     /// Returns a context word of the current generation for an address space that had `old`.
-    fn renew(&self, state: &mut State, machine: &M, old: u64, bits: u32) -> u64 {
+    fn renew(&self, state: &mut State, machine: &M, old: u64) -> u64 {
         // A CPU walked with it after the last invalidation, and perhaps does now.
         if let Some(word) = self.carried_over(state, old) {
             return word;
         }
+        let bits = self.bits();
         let asid = state.free(bits).unwrap_or_else(|| {
             self.roll_over(state, machine);
             state.free(bits).unwrap_or(0)

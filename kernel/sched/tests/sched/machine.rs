@@ -171,8 +171,9 @@ impl System {
     }
 
     fn turn(&self, mut thread: Arc<Thread>) {
+        let this = self.cpus.cpu(Explored::this_cpu());
         loop {
-            if self.cpus.run(&thread) == Turn::Over {
+            if this.run(&self.cpus, &thread) == Turn::Over {
                 self.cpus.look();
                 self.cpus.put_back(thread);
                 return;
@@ -182,7 +183,7 @@ impl System {
                 self.cpus.look();
                 return self.leave(after);
             }
-            thread = self.cpus.rotate(thread);
+            thread = this.rotate(thread);
         }
     }
 

@@ -22,6 +22,31 @@ const FIRST_RANDOM: u64 = 0x5eed << 8;
 /// The bit above the word of a [`TagControl`] that says that the thread's process is foreign.
 const FOREIGN: u64 = 1 << 32;
 
+/// Which registers each thread of a CPU has of its own that not every machine has.
+#[derive(Clone, Copy)]
+pub struct FurtherRegisters(u8);
+
+impl FurtherRegisters {
+    /// None so far.
+    pub const NONE: FurtherRegisters = FurtherRegisters(0);
+    /// RGSR_EL1.
+    const RANDOM: u8 = 1;
+    /// PMSELR_EL0.
+    const COUNTER: u8 = 2;
+
+    #[inline]
+    fn has(self, bit: u8) -> bool {
+        self.0 & bit != 0
+    }
+}
+
+/// Notes which registers threads have on this CPU, once it is known what EL0 may use.
+pub fn start() {
+    let random = if has_tags() { FurtherRegisters::RANDOM } else { 0 };
+    let counter = if pmu::is_open() { FurtherRegisters::COUNTER } else { 0 };
+    percpu::this().further_registers.set(FurtherRegisters(random | counter));
+}
+
 /// The registers of one thread. Only the CPU that runs the thread saves and loads them.
 pub struct ThreadRegisters {
     /// What [`Self::apply`] depends on: the word of a [`TagControl`], and [`FOREIGN`].
@@ -86,10 +111,11 @@ impl ThreadRegisters {
     /// Keeps what the running thread may have changed by itself.
     #[inline]
     pub fn save(&self) {
-        if has_tags() {
+        let further = percpu::this().further_registers.get();
+        if further.has(FurtherRegisters::RANDOM) {
             self.random.store(RGSR_EL1.get(), Ordering::Relaxed);
         }
-        if pmu::is_open() {
+        if further.has(FurtherRegisters::COUNTER) {
             self.counter.store(PMSELR_EL0.get(), Ordering::Relaxed);
         }
     }
@@ -97,10 +123,11 @@ impl ThreadRegisters {
     /// Makes these the CPU's.
     #[inline]
     pub fn load(&self) {
-        if pmu::is_open() {
+        let further = percpu::this().further_registers.get();
+        if further.has(FurtherRegisters::COUNTER) {
             PMSELR_EL0.set(self.counter.load(Ordering::Relaxed));
         }
-        if has_tags() {
+        if further.has(FurtherRegisters::RANDOM) {
             RGSR_EL1.set(self.random.load(Ordering::Relaxed));
         }
         if self.choice() != percpu::this().entry_choice.get() {

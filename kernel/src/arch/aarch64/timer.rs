@@ -28,7 +28,12 @@ static NANOSECOND: AtomicU64 = AtomicU64::new(0);
 
 /// What a CPU's timer is armed for, in ticks; 0 is nothing.
 pub struct Uses {
+    /// When to look whether the slice is over: at its end, or at the end of one before it.
     slice: Cell<u64>,
+    /// When the slice began. Turns may end much sooner than slices, so the timer is not armed anew for each.
+    began: Cell<u64>,
+    /// How long it is.
+    length: Cell<u64>,
     wake: Cell<u64>,
 }
 
@@ -84,7 +89,22 @@ pub fn now() -> u64 {
 impl Uses {
     /// Returns the uses of a timer that is off.
     pub const fn new() -> Uses {
-        Uses { slice: Cell::new(0), wake: Cell::new(0) }
+        let [slice, began, length, wake] = [const { Cell::new(0) }; 4];
+        Uses { slice, began, length, wake }
+    }
+
+    /// Returns when the slice ends that has begun.
+    fn slice_end(&self) -> u64 {
+        self.began.get().saturating_add(self.length.get())
+    }
+
+    /// Arms the timer for the end of the slice.
+    #[cold]
+    #[inline(never)]
+    fn arm_slice(&self, nanoseconds: u64) {
+        self.length.set(scale(nanoseconds, &NANOSECOND));
+        self.slice.set(self.slice_end());
+        self.arm();
     }
 
     /// Arms the timer for what comes first.
@@ -98,12 +118,15 @@ impl Uses {
     }
 }
 
-/// Begins a time slice: the timer interrupts once `nanoseconds` have passed.
+/// Begins a time slice: the timer interrupts once `nanoseconds` have passed, which are the same every time.
 #[inline]
 pub fn begin_slice(nanoseconds: u64) {
     let uses = &percpu::this().timer;
-    uses.slice.set(ticks().saturating_add(scale(nanoseconds, &NANOSECOND)));
-    uses.arm();
+    // A read that comes early makes a slice no longer that counts.
+    uses.began.set(CNTVCT_EL0.get());
+    if uses.slice.get() == 0 {
+        uses.arm_slice(nanoseconds);
+    }
 }
 
 /// Begins a time slice unless one has begun.
@@ -136,14 +159,14 @@ pub fn wake_at(time: Option<u64>) {
 /// Tells why the timer has interrupted, and arms it for what is left.
 pub fn serve() -> Due {
     let (uses, now) = (&percpu::this().timer, ticks());
-    let take = |use_of: &Cell<u64>| {
-        let due = use_of.get() != 0 && use_of.get() <= now;
-        if due {
-            use_of.set(0);
+    let take = |use_of: &Cell<u64>, next: u64| {
+        let has_come = use_of.get() != 0 && use_of.get() <= now;
+        if has_come {
+            use_of.set(if next > now { next } else { 0 });
         }
-        due
+        has_come && next <= now
     };
-    let due = Due { slice: take(&uses.slice), wake: take(&uses.wake) };
+    let due = Due { slice: take(&uses.slice, uses.slice_end()), wake: take(&uses.wake, 0) };
     uses.arm();
     due
 }

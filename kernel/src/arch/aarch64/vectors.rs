@@ -9,10 +9,10 @@
 //! | 0 | resume: the thread goes on, its callee-saved registers were never touched |
 //! | 1 | switch: save the rest of the thread, ask `crate::trap::switch` for the next |
 //! | 2 | the thread is gone: ask for the next |
-//! | 3, 4 | as 1: other ways to the next, which `switch` is told of |
+//! | 3 | as 1: another way to the next, which `switch` is told of |
 //!
-//! Two calls ([`EXCHANGES`]) have no handler that answers: their whole purpose is that another thread runs, so
-//! all registers are saved at once and `crate::trap::exchange` says whose to load.
+//! Three calls ([`EXCHANGES`]) have no handler that answers: their whole purpose is that another thread runs, so
+//! all registers are saved at once, and `crate::trap::exchange` goes on with whoever is next.
 //!
 //! Invariants: at EL0, SP_EL1 is the running thread's [`Context`]; in the kernel it is this CPU's
 //! one stack, which starts right below the per-CPU block that TPIDR_EL1 names, and whose first word
@@ -25,14 +25,14 @@ use crate::arch::context::{
     Context, ELR, FPCR, HIGH, LOW, TPIDR, VECTOR_TURNS, VECTOR_TURNS_AFTER_USE, VECTORS, X18, X29,
 };
 use crate::memory::layout::STACK_SHIFT;
-use crate::percpu::{self, PerCpu};
+use crate::percpu::{self, Current, PerCpu};
 use aarch64_cpu::registers::{CPACR_EL1, VBAR_EL1, Writeable};
 use core::arch::global_asm;
 use core::mem::offset_of;
 use vellum_abi::Call;
 
-/// The calls by which one thread meets another, with numbers in a row.
-const EXCHANGES: [Call; 2] = [Call::EndpointCall, Call::EndpointReplyReceive];
+/// The calls by which one thread lets another run, with numbers in a row.
+const EXCHANGES: [Call; 3] = [Call::Yield, Call::EndpointCall, Call::EndpointReplyReceive];
 
 /// Bytes of the stack on which an overflow of the kernel stack is reported.
 const EMERGENCY_STACK_BYTES: usize = 16 * 1024;
@@ -68,6 +68,8 @@ unsafe extern "C" {
     static emergency_stack: u8;
     /// Loads the thread that `crate::trap::switch` names and runs it. The stack is given up.
     fn vectors_enter() -> !;
+    /// Runs the thread whose context it is. The stack is given up.
+    fn vectors_go_to(context: *mut Context) -> !;
     /// Calls a function on another stack.
     fn vectors_call_on(stack: u64, function: extern "C" fn() -> !) -> !;
 }
@@ -115,6 +117,15 @@ pub fn enter() -> ! {
     // SAFETY: TPIDR_EL1 names the block at the top of the kernel stack. The current stack is given
     // up, and nobody returns to what is on it.
     unsafe { vectors_enter() }
+}
+
+/// Leaves the kernel for the current thread, whose registers are all saved. The stack is given up, and what is on it
+/// is forgotten.
+#[inline(always)]
+pub fn go_to(current: Current) -> ! {
+    // SAFETY: The context is that of the thread that this CPU holds. Whoever names another than entered the kernel has
+    // saved its registers, and nobody returns to what is on the stack.
+    unsafe { vectors_go_to(current.context()) }
 }
 
 /// Calls a function that never returns, on another stack. The chain of frames ends there.
@@ -167,7 +178,10 @@ global_asm!(
     kernel_fault = sym crate::panic::kernel_fault,
 );
 
-const _: () = assert!(EXCHANGES[1] as u64 == EXCHANGES[0] as u64 + 1);
+const _: () = {
+    let first = EXCHANGES[0] as u64;
+    assert!(EXCHANGES[1] as u64 == first + 1 && EXCHANGES[2] as u64 == first + 2);
+};
 // The assembly writes the frame by offset, and finds the stack by the per-CPU block's address.
 const _: () = assert!(offset_of!(KernelFrame, sp) == 248 && offset_of!(KernelFrame, vector) == 288);
 const _: () = assert!(size_of::<KernelFrame>().is_multiple_of(16));

@@ -30,20 +30,23 @@ emergency_stack:
     stp     x2, x3, [sp, #{elr}]
     .endm
 
-    // Saves the rest in the context that x9 names, for another thread is next. FP and SIMD registers are
+    // Saves the rest in the context that a register names, for another thread is next. FP and SIMD registers are
     // saved if the thread could use them, and closed. x9 to x11 are lost.
-    .macro save_callee_saved
-    stp     x19, x20, [x9, #{high}]
-    stp     x21, x22, [x9, #{high} + 16]
-    stp     x23, x24, [x9, #{high} + 32]
-    stp     x25, x26, [x9, #{high} + 48]
-    stp     x27, x28, [x9, #{high} + 64]
+    .macro save_callee_saved context
+    stp     x19, x20, [\context, #{high}]
+    stp     x21, x22, [\context, #{high} + 16]
+    stp     x23, x24, [\context, #{high} + 32]
+    stp     x25, x26, [\context, #{high} + 48]
+    stp     x27, x28, [\context, #{high} + 64]
     mrs     x10, sp_el0
-    stp     x29, x10, [x9, #{x29}]
+    stp     x29, x10, [\context, #{x29}]
     mrs     x10, tpidr_el0
-    str     x10, [x9, #{tpidr}]
+    str     x10, [\context, #{tpidr}]
     mrs     x10, cpacr_el1
     tbz     x10, #{vectors_open_bit}, 1f
+    .ifnc   \context, x9
+    mov     x9, \context
+    .endif
     save_vectors
     close_vectors
 1:
@@ -257,11 +260,9 @@ emergency_stack:
 
     // A call by which a thread meets another: most leave the kernel as that. x0 context.
 exchange:
-    mov     x9, x0
-    save_callee_saved
+    save_callee_saved x0
     mov     x29, xzr
-    bl      {exchange}
-    b       switched
+    b       {exchange}
 
     // Any synchronous exception from EL0 but a system call. x0 context, x1 ESR, x2 its class:
     // 0x20 and 0x24 are instruction and data aborts, 7 is the use of FP and SIMD registers.
@@ -322,15 +323,18 @@ leave:
     cmp     x0, #2
     b.eq    abandon
     ldr     x9, [sp, #{context}]
-    save_callee_saved
+    save_callee_saved x9
 
     // x0 is the answer. The frame pointer may be the old thread's: the chain of kernel frames ends here.
 next:
     mov     x29, xzr
-    bl      {switch}
-    // Whose context is x0.
-switched:
-    str     x0, [sp, #{context}]
+    b       {switch}
+
+    // Whose context is x0. What is on the kernel stack is given up.
+    .global vectors_go_to
+vectors_go_to:
+    mrs     x9, tpidr_el1
+    str     x0, [x9, #{context}]
     mov     sp, x0
     ldp     x19, x20, [sp, #{high}]
     ldp     x21, x22, [sp, #{high} + 16]

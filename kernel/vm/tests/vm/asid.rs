@@ -69,8 +69,12 @@ impl World {
     fn new() -> World {
         let rig = Rig::with(ModelOptions { cpus: CPUS, ..ModelOptions::default() });
         rig.model.park_all();
-        let mut world =
-            World { spaces: Vec::new(), asids: AsidAllocator::new(), runs: [None; CPUS], rig };
+        let mut world = World {
+            spaces: Vec::new(),
+            asids: AsidAllocator::with_bits(BITS),
+            runs: [None; CPUS],
+            rig,
+        };
         world.spaces = (0..SPACES).map(|number| world.space(number)).collect();
         world
     }
@@ -105,7 +109,7 @@ impl World {
     fn enter(&mut self, cpu: usize, space: usize) {
         Single::run_on(cpu);
         let (model, next) = (&self.rig.model, &self.spaces[space]);
-        self.asids.activate(model, cpu, next.asid_slot(), BITS, |asid| {
+        self.asids.activate(model, cpu, next.asid_slot(), |asid| {
             assert_ne!(asid, Asid(0));
             self.walk();
             model.cpu(cpu).activate(next.root(), asid);

@@ -30,7 +30,8 @@ impl Generations {
         let options = ModelOptions { cpus: 4, ..ModelOptions::default() };
         let first = Host::with(options);
         first.model.park_all();
-        let all = Generations { members: vec![first], asids: AsidAllocator::new(), options };
+        let all =
+            Generations { members: vec![first], asids: AsidAllocator::with_bits(BITS), options };
         all.run(0);
         all
     }
@@ -38,7 +39,7 @@ impl Generations {
     fn run(&self, cpu: usize) {
         let Host { model, space, .. } = &self.members[cpu];
         let enter = |asid| model.cpu(cpu).activate(space.root(), asid);
-        self.asids.activate(model, cpu, space.asid_slot(), BITS, enter);
+        self.asids.activate(model, cpu, space.asid_slot(), enter);
     }
 
     /// Clones the youngest member.

@@ -80,7 +80,7 @@ impl Harness {
             slots: [None; SLOTS],
             flat: Flat::new(true),
             counters: Counters::new(),
-            asids: AsidAllocator::new(),
+            asids: AsidAllocator::with_bits(ASID_BITS),
             running: [0; CPUS],
             checks: 0,
             audited: 0,
@@ -113,7 +113,7 @@ impl Harness {
         Single::run_on(cpu);
         let next = self.space(space);
         let enter = |asid| self.model.cpu(cpu).activate(next.root(), asid);
-        self.asids.activate(&self.model, cpu, next.asid_slot(), ASID_BITS, enter);
+        self.asids.activate(&self.model, cpu, next.asid_slot(), enter);
         self.running[cpu] = space;
     }
 

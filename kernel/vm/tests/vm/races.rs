@@ -265,7 +265,7 @@ fn an_identifier_that_is_given_during_a_flush_is_flushed_too() {
         };
         let enter = move |rig: &Race, cpu: usize| {
             rig.model.cpu(cpu).park();
-            asids.activate(&rig.model, cpu, theirs.space.asid_slot(), 8, |asid| {
+            asids.activate(&rig.model, cpu, theirs.space.asid_slot(), |asid| {
                 rig.model.cpu(cpu).activate(theirs.space.root(), asid);
             });
             rig.model.cpu(cpu).speculate(Page::containing(HERE));
@@ -287,7 +287,7 @@ fn identifiers_change_hands_while_pages_are_unmapped() {
     explore(|| {
         let rig = Arc::new(Race::with(options()));
         let spaces: Arc<Vec<_>> = Arc::new((0..SPACES).map(|_| rig.beside(&rig.account)).collect());
-        let asids = Arc::new(AsidAllocator::<Model<Explored>>::new());
+        let asids = Arc::new(AsidAllocator::<Model<Explored>>::with_bits(BITS));
         let object = rig.pattern(7);
         spaces.iter().for_each(|other| other.map(&object, HERE, 2, RW));
         rig.model.park_all();
@@ -297,7 +297,7 @@ fn identifiers_change_hands_while_pages_are_unmapped() {
                 let own = rig.model.cpu(cpu);
                 for turn in 0..4 {
                     let other = &spaces[(first + turn) % SPACES];
-                    asids.activate(&rig.model, cpu, other.space.asid_slot(), BITS, |asid| {
+                    asids.activate(&rig.model, cpu, other.space.asid_slot(), |asid| {
                         own.speculate(Page::containing(HERE));
                         own.activate(other.space.root(), asid);
                     });
@@ -327,7 +327,7 @@ fn a_generation_begins_while_a_cpu_changes_address_spaces() {
     explore(|| {
         let rig = Arc::new(Race::with(options()));
         let spaces: Arc<Vec<_>> = Arc::new((0..4).map(|_| rig.beside(&rig.account)).collect());
-        let asids = Arc::new(AsidAllocator::<Model<Explored>>::new());
+        let asids = Arc::new(AsidAllocator::<Model<Explored>>::with_bits(BITS));
         let all_taken = Arc::new(AtomicBool::new(false));
         let object = rig.pattern(7);
         spaces.iter().for_each(|other| other.map(&object, HERE, 1, RW));
@@ -345,7 +345,7 @@ fn a_generation_begins_while_a_cpu_changes_address_spaces() {
                 }
                 for (turn, space) in order.iter().enumerate() {
                     let space = &spaces[*space].space;
-                    asids.activate(&rig.model, cpu, space.asid_slot(), BITS, |asid| {
+                    asids.activate(&rig.model, cpu, space.asid_slot(), |asid| {
                         own.activate(space.root(), asid);
                     });
                     own.speculate(Page::containing(HERE));
