@@ -46,17 +46,22 @@ use vellum_abi::{
 ///
 /// # Panics
 /// If the status is neither 0 nor an error of this version of the interface.
+#[inline]
 pub fn result((status, value): (u64, u64)) -> Result<u64, Error> {
-    match status {
-        0 => Ok(value),
-        number => Err(Error::from_number(number).expect("the kernel answers with known errors")),
-    }
+    if status == 0 { Ok(value) } else { Err(refusal(status)) }
+}
+
+#[cold]
+#[inline(never)]
+fn refusal(status: u64) -> Error {
+    Error::from_number(status).expect("the kernel answers with known errors")
 }
 
 /// Makes a call whose arguments are complete in `arguments`; missing ones are 0.
 ///
 /// # Safety
 /// As for [`raw::call`].
+#[inline]
 unsafe fn call<const COUNT: usize>(call: Call, arguments: [u64; COUNT]) -> Result<u64, Error> {
     let mut all = [0; 6];
     all[..COUNT].copy_from_slice(&arguments);

@@ -51,6 +51,7 @@ impl PageWish {
 
     /// Returns what the words of a message say, or `None` if they are no wish.
     #[must_use]
+    #[inline]
     pub const fn from_words(words: &[u64; MESSAGE_WORDS]) -> Option<PageWish> {
         let [offset, what, address, pages] = *words;
         let kind = match what >> 8 {

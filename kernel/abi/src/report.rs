@@ -86,6 +86,7 @@ impl FaultReport {
 
     /// Returns what the words of a message say, or `None` if they are no report.
     #[must_use]
+    #[inline]
     pub const fn from_words(words: &[u64; MESSAGE_WORDS]) -> Option<FaultReport> {
         let [first, address, pc, syndrome] = *words;
         let (Some(kind), Some(access)) =

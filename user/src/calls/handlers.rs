@@ -21,6 +21,7 @@ pub fn process_set_handler(
 impl Received {
     /// Returns what the kernel reports, or `None` for a message that a program sent.
     #[must_use]
+    #[inline]
     pub fn report(&self) -> Option<FaultReport> {
         self.handle.filter(|handle| *handle == Handle::CALLER)?;
         FaultReport::from_words(&self.words)

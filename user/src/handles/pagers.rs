@@ -77,6 +77,7 @@ impl MemoryObject {
 impl Received {
     /// Returns what a pager is asked; `None` for any other message.
     #[must_use]
+    #[inline]
     pub fn wish(&self) -> Option<PageWish> {
         PageWish::from_words(&self.words).filter(|_| self.handle.is_none())
     }
@@ -88,6 +89,7 @@ impl Endpoint {
     ///
     /// # Errors
     /// Those of [`calls::endpoint_reply_receive`].
+    #[inline]
     pub fn answer_wish(&self, action: Action) -> Result<Received, Error> {
         self.reply_receive([action as u64, 0, 0, 0])
     }
