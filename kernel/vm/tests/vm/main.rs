@@ -2,7 +2,8 @@
 //! races of several virtual CPUs, and the rows of the requirements that need no QEMU.
 //!
 //! `VELLUM_MODEL_OPS` sets how many random operations are tried (default 40000; `./qemu-run.sh test`
-//! tries a million), `VELLUM_MODEL_SEED` where they begin, `VELLUM_MODEL_SCRIPT` a file to run instead, `VELLUM_MODEL_SCHEDULES` how many schedules of each race.
+//! tries a million), `VELLUM_MODEL_SEED` where they begin, `VELLUM_MODEL_SCRIPT` a file to run instead, `VELLUM_MODEL_SCHEDULES` how many schedules of each race,
+//! `VELLUM_MODEL_PLAYS` how many plays of long operations, `VELLUM_MODEL_PLAY` the number of a single one.
 #![expect(clippy::disallowed_methods, reason = "tests on the host may allocate")]
 
 mod around;
@@ -19,6 +20,7 @@ mod explore;
 mod explored;
 mod harness;
 mod instruction;
+mod interleave;
 mod look;
 mod mover;
 mod page_store;
