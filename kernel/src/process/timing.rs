@@ -102,6 +102,9 @@ pub fn interrupt(thread: &PoolArc<Thread>) -> bool {
 fn end_early(thread: &PoolArc<Thread>) {
     if let Some(wait) = thread.waiting.get() {
         wait.end(thread, super::Ending::Early);
+        // Dropped here, it may be the last owner of an endpoint or of a server that has ended: a few frees, as a
+        // process that ran was taken down in steps before, under locks that come behind the wheel's. Of all else
+        // the thread's note is an owner until the thread goes on, which takes that lock first.
     }
 }
 
