@@ -261,7 +261,10 @@ fn perform(thread: PoolArc<Thread>, outcome: Outcome) -> Option<PoolArc<Thread>>
             thread.hurry();
             make_ready(thread);
         }
-        Outcome::Preempted => CPUS.put_back(thread),
+        Outcome::Preempted => {
+            thread.keep_slice(timer::used_of_slice());
+            CPUS.put_back(thread);
+        }
         Outcome::Block(Wait::Answer(endpoint, badge)) => {
             return Endpoint::call(&endpoint, thread, badge);
         }
@@ -316,7 +319,7 @@ fn run(thread: PoolArc<Thread>, slice: Slice) -> Option<Current> {
         }
         // Who is switched to by name goes on with what is left: two that call each other are one.
         Turn::Slice if slice == Slice::Inherited => timer::begin_slice_if_none(SLICE),
-        Turn::Slice => timer::begin_slice(SLICE),
+        Turn::Slice => timer::begin_slice(SLICE, thread.take_slice()),
         Turn::Alone => timer::end_slice(),
     }
     activate(&thread.process);

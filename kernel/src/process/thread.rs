@@ -95,6 +95,8 @@ pub struct Thread {
     /// With whom it shares its turns.
     share: Share,
     priority: AtomicPriority,
+    /// Ticks that it had used of its slice when something more urgent came. Its CPU's alone.
+    used: AtomicU64,
     /// Whether it has to end, whatever becomes of its process.
     doomed: AtomicBool,
     run: Mutex<Run>,
@@ -140,6 +142,7 @@ impl Thread {
             share: accounts::share(process.account()),
             cpu: AtomicUsize::new(percpu::id()),
             priority: AtomicPriority::new(priority.min(process.ceiling)),
+            used: AtomicU64::new(0),
             doomed: AtomicBool::new(false),
             run: Mutex::new(Run::Stopped),
             payer: payer.clone(),
@@ -316,6 +319,19 @@ impl Thread {
     /// Declares that the word is 0.
     pub fn forget_word(&self) {
         self.word.store(0, Ordering::Relaxed);
+    }
+
+    /// Keeps how much of its slice is used, for the rest of its turn.
+    pub fn keep_slice(&self, used: u64) {
+        self.used.store(used, Ordering::Relaxed);
+    }
+
+    /// Takes how much of the slice is used of the turn that goes on or begins.
+    #[inline]
+    pub fn take_slice(&self) -> u64 {
+        let used = self.used.load(Ordering::Relaxed);
+        self.used.store(0, Ordering::Relaxed);
+        used
     }
 
     /// Changes the priority, at once.

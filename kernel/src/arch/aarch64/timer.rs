@@ -118,12 +118,13 @@ impl Uses {
     }
 }
 
-/// Begins a time slice: the timer interrupts once `nanoseconds` have passed, which are the same every time.
+/// Begins a time slice of which some ticks are used already: the timer interrupts once `nanoseconds` have passed, which are the
+/// same every time.
 #[inline]
-pub fn begin_slice(nanoseconds: u64) {
+pub fn begin_slice(nanoseconds: u64, used: u64) {
     let uses = &percpu::this().timer;
     // A read that comes early makes a slice no longer that counts.
-    uses.began.set(CNTVCT_EL0.get());
+    uses.began.set(CNTVCT_EL0.get().saturating_sub(used));
     if uses.slice.get() == 0 {
         uses.arm_slice(nanoseconds);
     }
@@ -133,8 +134,14 @@ pub fn begin_slice(nanoseconds: u64) {
 #[inline]
 pub fn begin_slice_if_none(nanoseconds: u64) {
     if percpu::this().timer.slice.get() == 0 {
-        begin_slice(nanoseconds);
+        begin_slice(nanoseconds, 0);
     }
+}
+
+/// Returns how many ticks of its slice are used, if one has begun.
+pub fn used_of_slice() -> u64 {
+    let uses = &percpu::this().timer;
+    if uses.slice.get() == 0 { 0 } else { ticks().saturating_sub(uses.began.get()) }
 }
 
 /// Ends the time slice, if one has begun.
