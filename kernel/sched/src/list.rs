@@ -123,22 +123,20 @@ impl<T: Member<L>, L> List<T, L> {
         let first = self.first.take()?;
         leave(&*first, self.address());
         if self.last.is_some() {
-            self.first = self.part_from_next(&first);
+            self.first = first.link().neighbours.lock().behind.take();
+            if let Some(next) = &self.first {
+                next.link().neighbours.lock().before = None;
+            }
+            self.forget_last_of_one();
         }
         Some(first)
     }
 
-    /// Parts the first of two or more from the next one, which it returns.
-    fn part_from_next(&mut self, first: &T) -> Option<T::Handle> {
-        let next = first.link().neighbours.lock().behind.take()?;
-        next.link().neighbours.lock().before = None;
-        self.forget_last_if(&next);
-        Some(next)
-    }
-
     /// Sees to it that a member which is alone now is not the last of two or more.
-    fn forget_last_if(&mut self, first: &T) {
-        if self.last.as_ref().is_some_and(|last| ptr::eq::<T>(&**last, first)) {
+    fn forget_last_of_one(&mut self) {
+        if let (Some(first), Some(last)) = (&self.first, &self.last)
+            && ptr::eq::<T>(&**first, &**last)
+        {
             self.last = None;
         }
     }
@@ -194,9 +192,7 @@ impl<T: Member<L>, L> List<T, L> {
             Some(behind) => behind.link().neighbours.lock().before = before,
             None => self.last = before,
         }
-        if let Some(first) = self.first.clone() {
-            self.forget_last_if(&first);
-        }
+        self.forget_last_of_one();
         true
     }
 }

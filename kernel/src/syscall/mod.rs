@@ -211,7 +211,6 @@ fn serve(thread: &PoolArc<Thread>, context: &Context, number: u64) -> Result {
         Call::Null => Ok(Answer::Value(0)),
         Call::ConsoleWrite => bytes::console_write(&request),
         Call::Exit => processes::exit(&request),
-        Call::Yield => Ok(Answer::Then(0, Outcome::Yield)),
         Call::Clock => observe::clock(),
         Call::Stat => observe::stat(&request),
         Call::HandleClose => objects::handle_close(&request),
@@ -257,7 +256,9 @@ fn serve(thread: &PoolArc<Thread>, context: &Context, number: u64) -> Result {
         Call::EndpointCreate => ipc::endpoint_create(&request),
         Call::EndpointBadge => ipc::endpoint_badge(&request),
         // The vector knows them and never comes here.
-        Call::EndpointCall | Call::EndpointReplyReceive => Err(Error::UnknownCall.into()),
+        Call::Yield | Call::EndpointCall | Call::EndpointReplyReceive => {
+            Err(Error::UnknownCall.into())
+        }
         Call::EndpointReceive => ipc::endpoint_receive(&request, context),
         Call::EndpointReply => ipc::endpoint_reply(&request, context),
         Call::NotificationCreate => ipc::notification_create(&request),

@@ -118,12 +118,12 @@ impl Uses {
     }
 }
 
-/// Begins a time slice of which some ticks are used already: the timer interrupts once `nanoseconds` have passed, which are the
-/// same every time.
+/// Begins a time slice of which some ticks are used already: the timer interrupts once `nanoseconds` have
+/// passed, which are the same every time.
 #[inline]
 pub fn begin_slice(nanoseconds: u64, used: u64) {
     let uses = &percpu::this().timer;
-    // A read that comes early makes a slice no longer that counts.
+    // Without the barrier of `ticks`: a few instructions more or less are nothing to a slice.
     uses.began.set(CNTVCT_EL0.get().saturating_sub(used));
     if uses.slice.get() == 0 {
         uses.arm_slice(nanoseconds);

@@ -258,7 +258,7 @@ emergency_stack:
     vector_table foreign_vectors_tags, 1, 0, 1, {foreign_call}
     vector_table foreign_vectors_asynchronous_tags, 1, 1, 1, {foreign_call}
 
-    // A call by which a thread meets another: most leave the kernel as that. x0 context.
+    // A call by which a thread lets another run: most leave the kernel as that. x0 context.
 exchange:
     save_callee_saved x0
     mov     x29, xzr
